@@ -1,0 +1,1 @@
+"""Checks and fixtures for plugin authors."""

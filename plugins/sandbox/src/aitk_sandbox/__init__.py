@@ -1,0 +1,1 @@
+"""The sandbox plugin of AI ToolKit MCP."""
