@@ -1,0 +1,179 @@
+"""The assembled server: registry, settings, backend, services. Frontends start from here."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Self
+
+from aitk_core.dispatch import Dispatcher
+from aitk_core.errors import InvalidSettingError
+from aitk_core.policy import Policy
+from aitk_core.registry import load_registry
+from aitk_core.services.executor import WorkerPool
+from aitk_core.services.paths import RootedPaths
+from aitk_core.settings import HttpSettings, ServerSettings, SettingsSource
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from importlib.metadata import EntryPoint
+    from types import TracebackType
+
+    from aitk_core.backend.protocol import Backend
+
+logger = logging.getLogger(__name__)
+
+_CONTRACT_FOLDERS: Final[Mapping[str, str]] = {
+    "configs": "/ai-toolkit/configs",
+    "datasets": "/ai-toolkit/datasets",
+    "outputs": "/ai-toolkit/outputs",
+}
+"""Where the reference kept them (contract/TOOLS.md section 0); used where they exist."""
+
+
+class Application:
+    """Everything a frontend needs, opened once and closed once."""
+
+    def __init__(
+        self,
+        *,
+        source: SettingsSource | None = None,
+        points: Iterable[EntryPoint] | None = None,
+        overrides: Mapping[str, Any] | None = None,
+        backend_kind: str | None = None,
+        backend: Backend | None = None,
+    ) -> None:
+        """Read the settings and load the plugins; nothing is connected yet.
+
+        Args:
+            source: Settings; default: this process's environment and file.
+            points: Plugins in place of the installed ones.
+            overrides: Values of the `[server]` section from the command line.
+            backend_kind: A backend that a plugin offers, in place of the AI Toolkit.
+            backend: A backend in place of both.
+
+        Raises:
+            InvalidSettingError: A setting cannot be used.
+        """
+        self.source = source or SettingsSource()
+        self.settings = self.source.load("server", ServerSettings, overrides)
+        self.registry = load_registry(
+            points,
+            enable=self.settings.enable_plugins,
+            disable=self.settings.disable_plugins,
+        )
+        self.policy = Policy.of(self.settings, self.registry)
+        self._kind: str | None = None
+        self._backend = backend
+        self._stack = AsyncExitStack()
+        self._dispatcher: Dispatcher | None = None
+        if backend_kind is not None:
+            self.with_backend(backend_kind)
+
+    def with_backend(self, kind: str) -> Self:
+        """Choose a backend that a plugin offers; before the application is opened.
+
+        Raises:
+            InvalidSettingError: No plugin offers it.
+        """
+        if kind not in self.registry.backends:
+            raise InvalidSettingError(
+                f"no plugin offers a backend {kind!r}",
+                remedy=f"installed: {', '.join(self.registry.backends) or 'none'}",
+            )
+        self._kind = kind
+        return self
+
+    def http_settings(self, overrides: Mapping[str, Any] | None = None) -> HttpSettings:
+        """Return the HTTP frontend's settings.
+
+        Raises:
+            InvalidSettingError: A setting cannot be used.
+        """
+        return self.source.load("http", HttpSettings, overrides)
+
+    @property
+    def dispatcher(self) -> Dispatcher:
+        """Return the dispatcher; the application must be open."""
+        if self._dispatcher is None:
+            raise RuntimeError("the application is not open")
+        return self._dispatcher
+
+    async def __aenter__(self) -> Self:
+        """Open the backend and the services; makes no request yet."""
+        pool = WorkerPool(workers=self.settings.workers)
+        self._stack.callback(pool.close)
+        backend = await self._open_backend()
+        self._dispatcher = Dispatcher(
+            registry=self.registry,
+            settings=self.settings,
+            source=self.source,
+            backend=backend,
+            paths=RootedPaths(self._roots()),
+            pool=pool,
+        )
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Close what was opened."""
+        self._dispatcher = None
+        await self._stack.__aexit__(kind, error, trace)
+
+    async def _open_backend(self) -> Backend:
+        if self._backend is not None:
+            return self._backend
+        if self._kind is not None:
+            opened = self.registry.backends[self._kind].spec.open.load()(self.settings)
+            return await self._stack.enter_async_context(opened)
+        from aitk_core.backend.client import AiToolkitBackend
+
+        backend = AiToolkitBackend(
+            self.settings.backend_url,
+            token=self.settings.backend_token,
+            timeout_s=self.settings.backend_timeout_s,
+        )
+        self._stack.push_async_callback(backend.aclose)
+        return backend
+
+    def _roots(self) -> dict[str, Path]:
+        chosen = {
+            "configs": self.settings.configs_dir,
+            "datasets": self.settings.datasets_dir,
+            "outputs": self.settings.outputs_dir,
+        }
+        roots = {"home": self.settings.home}
+        for name, path in chosen.items():
+            known = Path(_CONTRACT_FOLDERS[name])
+            if path is not None:
+                roots[name] = path
+            elif known.is_dir():
+                roots[name] = known
+            elif name == "configs":
+                roots[name] = self.settings.home / "configs"
+        for index, path in enumerate(self.settings.model_roots):
+            roots[f"models{index or ''}"] = path
+        return roots
+
+
+def configure_logging(level: str) -> None:
+    """Send log records to stderr; stdout belongs to the protocol.
+
+    Raises:
+        InvalidSettingError: There is no such level.
+    """
+    number = logging.getLevelNamesMapping().get(level.upper())
+    if number is None:
+        raise InvalidSettingError(f"LOG_LEVEL {level!r} is not DEBUG, INFO, WARNING or ERROR")
+    logging.basicConfig(
+        stream=sys.stderr, level=number, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
+    )
+    # Requests to the backend are logged by our own client, without their headers.
+    for noisy in ("httpx", "httpcore", "mcp"):
+        logging.getLogger(noisy).setLevel(max(number, logging.WARNING))

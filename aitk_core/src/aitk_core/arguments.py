@@ -1,0 +1,134 @@
+"""Argument records: one attrs class gives type, default, bounds, description and input schema.
+
+    @frozen(kw_only=True)
+    class GetLogs:
+        job_id: str = arg(description="Job id, as list-training-jobs shows it.", max_length=128)
+        lines: int = arg(100, description="Lines from the end.", minimum=1, maximum=20000)
+
+The schema is flat and without references, since several hosts refuse anything else.
+"""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Mapping
+from typing import Any, Final, Literal, Union, get_args, get_origin, get_type_hints
+
+import attrs
+
+from aitk_core.errors import InvalidSpecError
+
+_META: Final = "aitk_schema"
+
+_KEYWORDS: Final[Mapping[str, str]] = {
+    "minimum": "minimum",
+    "maximum": "maximum",
+    "exclusive_minimum": "exclusiveMinimum",
+    "min_length": "minLength",
+    "max_length": "maxLength",
+    "pattern": "pattern",
+    "min_items": "minItems",
+    "max_items": "maxItems",
+    "examples": "examples",
+}
+
+_SCALARS: Final[Mapping[Any, str]] = {
+    str: "string",
+    int: "integer",
+    float: "number",
+    bool: "boolean",
+}
+
+
+def arg(default: Any = attrs.NOTHING, *, description: str, **bounds: Any) -> Any:
+    """Declare one argument of a tool.
+
+    Args:
+        default: Value when the caller leaves it out; without one it is required. None means
+            optional without a value, and is not written into the schema.
+        description: For the model: meaning, unit, range where the bounds do not say it.
+        **bounds: `minimum`, `maximum`, `exclusive_minimum`, `min_length`, `max_length`,
+            `pattern`, `min_items`, `max_items`, `examples`; `items` takes the same for the
+            elements of a list.
+
+    Raises:
+        InvalidSpecError: A bound of another name.
+    """
+    unknown = set(bounds) - set(_KEYWORDS) - {"items"}
+    if unknown:
+        raise InvalidSpecError(f"arg() knows no {', '.join(sorted(unknown))}")
+    return attrs.field(
+        default=default, kw_only=True, metadata={_META: {"description": description, **bounds}}
+    )
+
+
+def input_schema_of(record: type) -> dict[str, Any]:
+    """Return the JSON Schema of an argument record.
+
+    Raises:
+        InvalidSpecError: It is no attrs class, or a field has a type that JSON cannot carry.
+    """
+    if not attrs.has(record):
+        raise InvalidSpecError(f"{record!r} is not an attrs class", field="arguments")
+    hints = get_type_hints(record)
+    properties: dict[str, Any] = {}
+    required = []
+    for attribute in attrs.fields(record):
+        meta = dict(attribute.metadata.get(_META, {}))
+        schema = _type_schema(hints[attribute.name], attribute.name)
+        schema |= {_KEYWORDS[k]: _plain(v) for k, v in meta.items() if k in _KEYWORDS}
+        if "items" in meta and "items" in schema:
+            schema["items"] |= {_KEYWORDS[k]: _plain(v) for k, v in meta["items"].items()}
+        if meta.get("description"):
+            schema["description"] = meta["description"]
+        default = attribute.default
+        if default is attrs.NOTHING:
+            required.append(attribute.name)
+        elif default is not None and not isinstance(default, attrs.Factory):  # type: ignore[arg-type]  # a class at run time
+            schema["default"] = _plain(default)
+        properties[attribute.name] = schema
+    answer: dict[str, Any] = {"type": "object", "properties": properties}
+    if required:
+        answer["required"] = required
+    answer["additionalProperties"] = False
+    return answer
+
+
+def _plain(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else value
+
+
+def _type_schema(hint: Any, name: str) -> dict[str, Any]:
+    origin, parameters = get_origin(hint), get_args(hint)
+    if origin in (Union, types.UnionType):
+        members = [member for member in parameters if member is not type(None)]
+        if len(members) == 1:
+            return _type_schema(members[0], name)
+        kinds = [_SCALARS[m] if m in _SCALARS else _container(m) for m in members]
+        schema: dict[str, Any] = {"type": kinds}
+        for member in members:
+            if get_origin(member) in (tuple, list):
+                schema["items"] = _type_schema(get_args(member)[0], name)
+        return schema
+    if hint in _SCALARS:
+        return {"type": _SCALARS[hint]}
+    if origin is Literal:
+        return {"type": "string", "enum": list(parameters)}
+    if origin in (tuple, list):
+        return {"type": "array", "items": _type_schema(parameters[0], name)}
+    if hint is Any:
+        return {}
+    if _is_mapping(hint):
+        return {"type": "object"}
+    if isinstance(hint, type) and attrs.has(hint):
+        return input_schema_of(hint)
+    raise InvalidSpecError(f"{name}: {hint!r} has no JSON Schema", field=name)
+
+
+def _is_mapping(hint: Any) -> bool:
+    origin = get_origin(hint) or hint
+    return isinstance(origin, type) and issubclass(origin, Mapping)
+
+
+def _container(hint: Any) -> str:
+    return "object" if _is_mapping(hint) else "array"

@@ -1,0 +1,146 @@
+"""`aitk doctor`: what is installed, what is set, and whether the backend answers."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+from aitk_core import __version__
+from aitk_core.errors import AitkError
+from aitk_core.settings import ServerSettings, describe
+
+if TYPE_CHECKING:
+    from aitk_core.application import Application
+
+
+async def examine(application: Application) -> dict[str, Any]:
+    """Return the report: `ok`, `version`, `plugins`, `problems`, `settings`, `backend`.
+
+    A backend that is away is reported, and does not make the installation wrong.
+    """
+    registry = application.registry
+    problems = [
+        {
+            "plugin": problem.plugin,
+            "distribution": problem.distribution,
+            "stage": problem.stage,
+            "reason": problem.reason,
+            "severity": problem.severity,
+        }
+        for problem in registry.problems
+    ]
+    settings, faults = _settings(application)
+    return {
+        "ok": not faults and all(problem["severity"] != "error" for problem in problems),
+        "version": __version__,
+        "plugins": [
+            {"name": p.name, "distribution": p.distribution, "version": p.version}
+            for p in registry.plugins
+        ],
+        "disabled_plugins": list(registry.disabled),
+        "counts": {
+            "tools": len(registry.tools),
+            "analyzers": len(registry.analyzers),
+            "sinks": len(registry.sinks),
+            "band_policies": len(registry.band_policies),
+            "resources": len(registry.resources),
+            "prompts": len(registry.prompts),
+        },
+        "backends": list(registry.backends),
+        "commands": {name: owned.spec.summary for name, owned in registry.commands.items()},
+        "problems": problems + faults,
+        "settings": settings,
+        "backend": await _backend(application),
+    }
+
+
+def _settings(application: Application) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    sections = application.registry.sections()
+    shown: list[dict[str, Any]] = []
+    faults: list[dict[str, Any]] = []
+    for name in application.source.unknown(sections):
+        faults.append(_fault("settings", f"nobody declares {name!r} in the settings file"))
+    for section, record in sections.items():
+        try:
+            values = (
+                application.settings
+                if record is ServerSettings
+                else application.source.load(section, record)
+            )
+        except AitkError as error:
+            faults.append(_fault(section, str(error)))
+            continue
+        for info in describe({section: record}):
+            value = getattr(values, info.name)
+            if str(value) == info.default or value in (None, ()):
+                continue
+            shown.append(
+                {
+                    "setting": f"{section}.{info.name}",
+                    "env": info.env,
+                    "value": "(set)" if info.secret else _plain(value),
+                }
+            )
+    return shown, faults
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return [str(item) for item in value]
+    return value if isinstance(value, bool | int | float) else str(value)
+
+
+def _fault(where: str, reason: str) -> dict[str, Any]:
+    return {
+        "plugin": where,
+        "distribution": "",
+        "stage": "settings",
+        "reason": reason,
+        "severity": "error",
+    }
+
+
+async def _backend(application: Application) -> dict[str, Any]:
+    try:
+        async with application:
+            backend = application.dispatcher.backend
+            async with asyncio.timeout(application.settings.backend_timeout_s):
+                await backend.probe()
+            return {"url": backend.url, "reachable": True}
+    except TimeoutError:
+        return {"url": application.settings.backend_url, "reachable": False, "code": "TIMEOUT"}
+    except AitkError as error:
+        return {
+            "url": application.settings.backend_url,
+            "reachable": False,
+            "code": error.code,
+            "reason": str(error),
+            "remedy": error.remedy,
+        }
+
+
+def render(report: dict[str, Any]) -> str:
+    """Return the report for a person."""
+    lines = [f"AI ToolKit MCP {report['version']}", "", "Plugins"]
+    lines += [f"  {p['name']:16} {p['distribution']} {p['version']}" for p in report["plugins"]]
+    lines += [f"  {name:16} disabled" for name in report["disabled_plugins"]]
+    counts = ", ".join(f"{n} {name.replace('_', ' ')}" for name, n in report["counts"].items())
+    lines += ["", f"Installed: {counts}"]
+    if report["commands"]:
+        lines += ["", "Commands of plugins"]
+        lines += [f"  aitk {name:12} {summary}" for name, summary in report["commands"].items()]
+    if report["settings"]:
+        lines += ["", "Settings that differ from the default"]
+        lines += [f"  {s['setting']} = {s['value']}  ({s['env']})" for s in report["settings"]]
+    backend = report["backend"]
+    lines += ["", f"Backend {backend['url']}: " + ("answers" if backend["reachable"] else "away")]
+    if not backend["reachable"]:
+        lines.append(f"  {backend['code']}: {backend.get('reason', 'no answer in time')}")
+        if backend.get("remedy"):
+            lines.append(f"  {backend['remedy']}")
+    lines += ["", "Problems" if report["problems"] else "No problems."]
+    lines += [
+        f"  {p['severity']}: {p['plugin']} ({p['distribution']}): {p['stage']}: {p['reason']}"
+        for p in report["problems"]
+    ]
+    return "\n".join(lines) + "\n"

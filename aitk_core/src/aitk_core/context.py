@@ -1,0 +1,178 @@
+"""What a running call may reach: the implementation of `protocols.ToolContext`."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from attrs import field, frozen
+
+from aitk_core.backend.protocol import Backend
+from aitk_core.errors import MissingCapabilityError
+from aitk_core.policy import Policy
+from aitk_core.protocols import Paths
+from aitk_core.records.results import Completion, Inquiry, Question, Reply, ToolResult
+from aitk_core.registry import Registry
+from aitk_core.services.analysis import run_analyzers
+from aitk_core.services.bands import find_policy
+from aitk_core.services.executor import WorkerPool
+from aitk_core.settings import ServerSettings
+
+if TYPE_CHECKING:
+    from aitk_core.protocols import BandPolicy, Outcomes
+    from aitk_core.records.results import JsonObject
+
+T = TypeVar("T")
+
+
+class InputRequired(BaseException):  # noqa: N818 - a control signal, not an error
+    """Ends a handler until the client has answered; the handler is then run again.
+
+    Not an `Exception`, so that a handler's own clean-up of failures does not swallow it.
+    """
+
+    def __init__(self, inquiries: Mapping[str, Inquiry]) -> None:
+        """Keep what is to be asked."""
+        super().__init__("input required")
+        self.inquiries = inquiries
+
+
+async def _drop(*_arguments: Any) -> None:
+    """Take what nobody asked for."""
+
+
+@frozen(kw_only=True)
+class Session:
+    """What one caller brings along; a frontend makes one for each call."""
+
+    request_id: str = ""
+    policy: Policy
+    timeout_s: float | None = None
+    """The frontend's limit for this call."""
+    progress: Callable[[float, float | None, str], Awaitable[None]] = _drop
+    log: Callable[[str, str, Any], Awaitable[None]] = _drop
+    announce: Callable[[str, str | None], Awaitable[None]] = _drop
+    asks: frozenset[str] = frozenset()
+    """Kinds of inquiry that the client answers: `question`, `completion`, `roots`."""
+    ask: Callable[[Mapping[str, Inquiry]], Awaitable[Mapping[str, Reply]]] | None = None
+
+
+@frozen(kw_only=True)
+class Services:
+    """What every call shares."""
+
+    registry: Registry
+    settings: ServerSettings
+    backend: Backend
+    paths: Paths
+    pool: WorkerPool
+    settings_of: Callable[[type[Any]], Any]
+    call_tool: Callable[..., Awaitable[ToolResult]]
+    """The dispatcher's `call`."""
+
+
+@frozen(kw_only=True)
+class CallContext:
+    """One call's view of the server."""
+
+    services: Services
+    session: Session
+    deadline: float | None = None
+    """On the event loop's clock."""
+    clock: Callable[[], float] = field(default=time.time)
+
+    @property
+    def backend(self) -> Backend:
+        """Return the training backend."""
+        return self.services.backend
+
+    @property
+    def paths(self) -> Paths:
+        """Return the door to the file system."""
+        return self.services.paths
+
+    @property
+    def read_only(self) -> bool:
+        """Tell whether this call may change nothing."""
+        return self.session.policy.read_only
+
+    def now(self) -> float:
+        """Return Unix time in seconds."""
+        return self.clock()
+
+    def remaining_s(self) -> float | None:
+        """Return the seconds until the deadline, or None without one."""
+        if self.deadline is None:
+            return None
+        return max(0.0, self.deadline - asyncio.get_running_loop().time())
+
+    def settings(self, kind: type[T]) -> T:
+        """Return the settings record of that class."""
+        record: T = self.services.settings_of(kind)
+        return record
+
+    async def run(self, function: Callable[..., T], /, *arguments: Any) -> T:
+        """Run blocking or CPU work away from the event loop."""
+        return await self.services.pool.run(function, *arguments)
+
+    async def analyze(self, subject: str, evidence: object) -> Outcomes:
+        """Run the installed analyzers of a subject, each isolated from the others."""
+        registry = self.services.registry
+        return await run_analyzers(
+            [owned for owned in registry.analyzers.values() if owned.spec.subject == subject],
+            evidence,
+            pool=self.services.pool,
+            timeout_s=self.services.settings.analyzer_timeout_s,
+        )
+
+    def band_policy(self, policy_id: str | None = None) -> BandPolicy:
+        """Return an installed band policy."""
+        chosen = policy_id or self.services.settings.band_policy
+        return find_policy(self.services.registry.band_policies, chosen)
+
+    async def call_tool(self, name: str, arguments: JsonObject) -> ToolResult:
+        """Use another installed tool, under this call's policy and deadline."""
+        return await self.services.call_tool(
+            name, arguments, self.session, deadline=self.deadline, clock=self.clock
+        )
+
+    async def progress(self, done: float, total: float | None, message: str) -> None:
+        """Report progress."""
+        await self.session.progress(done, total, message)
+
+    async def log(self, level: str, message: str, *, data: Any = None) -> None:
+        """Send a log message to the client."""
+        await self.session.log(level, message, data)
+
+    async def ask(self, inquiries: Mapping[str, Inquiry]) -> Mapping[str, Reply]:
+        """Ask the client.
+
+        Raises:
+            MissingCapabilityError: It cannot answer one of them.
+        """
+        for inquiry in inquiries.values():
+            kind = kind_of(inquiry)
+            if self.session.ask is None or kind not in self.session.asks:
+                raise MissingCapabilityError(
+                    f"this client cannot answer a {kind}",
+                    remedy="call again from a client that can, or give the answer as an argument",
+                    capability=kind,
+                )
+        return await self.session.ask(inquiries) if self.session.ask else {}
+
+    def can_ask(self, kind: str) -> bool:
+        """Tell whether the client answers that kind."""
+        return self.session.ask is not None and kind in self.session.asks
+
+    async def announce(self, change: str, uri: str | None = None) -> None:
+        """Tell clients what changed."""
+        await self.session.announce(change, uri)
+
+
+def kind_of(inquiry: Inquiry) -> str:
+    """Return `question`, `completion` or `roots`."""
+    if isinstance(inquiry, Question):
+        return "question"
+    return "completion" if isinstance(inquiry, Completion) else "roots"

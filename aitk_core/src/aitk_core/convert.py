@@ -1,0 +1,77 @@
+"""JSON objects into attrs records, and back: the one cattrs converter."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
+
+from cattrs import Converter, transform_error
+from cattrs.errors import BaseValidationError, CattrsError
+
+from aitk_core.errors import InvalidArgumentsError
+
+if TYPE_CHECKING:
+    from aitk_core.records.results import JsonObject
+
+T = TypeVar("T")
+
+_CONVERTER: Final = Converter(forbid_extra_keys=True)
+# JSON values of free shape (a config, a proposed value) pass as they are.
+_CONVERTER.register_structure_hook_func(lambda kind: kind is Any, lambda value, _kind: value)
+_CONVERTER.register_structure_hook(float, lambda value, _kind: float(cast("float", value)))
+# Unions of JSON types: the schema has already decided that the value fits one of them.
+_CONVERTER.register_structure_hook_func(
+    lambda kind: kind == (int | tuple[int, ...]) or kind == (int | tuple[int, ...] | None),
+    lambda value, _kind: tuple(value) if isinstance(value, list) else value,
+)
+_CONVERTER.register_structure_hook_func(
+    lambda kind: kind == (str | dict[str, Any] | None), lambda value, _kind: value
+)
+
+
+def structure(record: type[T], value: JsonObject) -> T:
+    """Make a record of JSON that already fits the record's schema.
+
+    Raises:
+        InvalidArgumentsError: A key is missing, unknown or of the wrong kind.
+    """
+    try:
+        return _CONVERTER.structure(value, record)
+    except BaseValidationError as error:
+        faults = [{"path": "", "message": fault} for fault in transform_error(error, path="")]
+        raise InvalidArgumentsError(
+            "; ".join(fault["message"] for fault in faults), faults=faults
+        ) from error
+    except (CattrsError, ValueError, TypeError) as error:
+        raise InvalidArgumentsError(str(error)) from error
+
+
+def unstructure(record: object) -> Any:
+    """Return the JSON value of a record: tuples as lists, NaN and infinities as null.
+
+    A number that is not finite carries no information that JSON can express; whoever
+    emits it counts it apart, so here it only must not break the document.
+    """
+    return plain_json(_CONVERTER.unstructure(record))
+
+
+def plain_json(value: Any) -> Any:
+    """Return the value with tuples as lists and numbers that JSON lacks as null."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if value is None or isinstance(value, str | int | bool):
+        return clean_text(value) if isinstance(value, str) else value
+    if hasattr(value, "items"):
+        return {str(key): plain_json(item) for key, item in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [plain_json(item) for item in value]
+    return value
+
+
+def clean_text(text: str) -> str:
+    """Return the text without unpaired surrogates, which no encoder sends."""
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        return text.encode("utf-8", "replace").decode("utf-8")
+    return text

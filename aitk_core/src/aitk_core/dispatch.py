@@ -1,0 +1,343 @@
+"""The one path by which any frontend runs a tool, reads a resource or renders a prompt."""
+
+from __future__ import annotations
+
+import asyncio
+import difflib
+import json
+import logging
+import re
+import time
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+from attrs import evolve
+
+from aitk_core.context import CallContext, Services
+from aitk_core.contracts import check_arguments, compile_schema
+from aitk_core.errors import (
+    AitkError,
+    InvalidArgumentsError,
+    InvalidSettingError,
+    ResourceNotFoundError,
+    ToolFailedError,
+    ToolTimeoutError,
+    UnknownToolError,
+)
+from aitk_core.records.results import ToolResult
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from jsonschema import Draft202012Validator
+
+    from aitk_core.backend.protocol import Backend
+    from aitk_core.context import Session
+    from aitk_core.policy import Policy
+    from aitk_core.protocols import Paths
+    from aitk_core.records.results import JsonObject, PromptMessage, ResourceContent
+    from aitk_core.registry import Owned, Registry
+    from aitk_core.services.executor import WorkerPool
+    from aitk_core.settings import ServerSettings, SettingsSource
+    from aitk_core.specs import ResourceSpec, ToolSpec
+
+logger = logging.getLogger(__name__)
+T = TypeVar("T")
+
+_DEEPEST: Final = 64
+"""Levels of nesting in arguments; nothing we take needs more than a job config's dozen."""
+
+
+class Dispatcher:
+    """Validates, runs and validates again; every error comes out typed."""
+
+    def __init__(
+        self,
+        *,
+        registry: Registry,
+        settings: ServerSettings,
+        source: SettingsSource,
+        backend: Backend,
+        paths: Paths,
+        pool: WorkerPool,
+    ) -> None:
+        """Take what calls are served with."""
+        self.registry = registry
+        self.settings = settings
+        self.backend = backend
+        self.paths = paths
+        self.pool = pool
+        self._source = source
+        self._services = Services(
+            registry=registry,
+            settings=settings,
+            backend=backend,
+            paths=paths,
+            pool=pool,
+            settings_of=self.settings_of,
+            call_tool=self.call,
+        )
+        self._records: dict[type, Any] = {type(settings): settings}
+        self._validators: dict[str, Draft202012Validator] = {}
+
+    def settings_of(self, kind: type[T]) -> T:
+        """Return the settings record of that class.
+
+        Raises:
+            InvalidSettingError: Nobody declared it, or its values cannot be used.
+        """
+        if kind not in self._records:
+            for section, record in self.registry.sections().items():
+                if record is kind:
+                    self._records[kind] = self._source.load(section, kind)
+                    break
+            else:
+                raise InvalidSettingError(f"no plugin declares settings {kind.__name__}")
+        return self._records[kind]  # type: ignore[no-any-return]  # keyed by its own class
+
+    def offered(self, policy: Policy) -> list[Owned[ToolSpec]]:
+        """Return the tools that the policy offers, by name."""
+        return [owned for owned in self.registry.tools.values() if policy.refusal(owned) is None]
+
+    async def call(
+        self,
+        name: str,
+        arguments: JsonObject | None,
+        session: Session,
+        *,
+        deadline: float | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> ToolResult:
+        """Run a tool.
+
+        Args:
+            name: The tool.
+            arguments: JSON as it came in. A null stands for a left-out optional argument.
+            session: Who calls.
+            deadline: Of the call that this one is part of, on the event loop's clock.
+            clock: Unix time in seconds.
+
+        Returns:
+            The result, its data plain JSON that fits the tool's contract.
+
+        Raises:
+            AitkError: Whatever went wrong, typed; other exceptions never come out, except
+                cancellation.
+        """
+        try:
+            return await self._call(name, arguments, session, deadline=deadline, clock=clock)
+        except AitkError as error:
+            logger.info("%s refused %s: %s: %s", session.request_id, name, error.code, error)
+            raise
+
+    async def _call(
+        self,
+        name: str,
+        arguments: JsonObject | None,
+        session: Session,
+        *,
+        deadline: float | None,
+        clock: Callable[[], float],
+    ) -> ToolResult:
+        spec = self._find(name, session.policy)
+        checked = self._check(spec, {} if arguments is None else arguments)
+        limits = [limit for limit in (session.timeout_s, spec.timeout_s) if limit is not None]
+        now = asyncio.get_running_loop().time()
+        ends = [now + limit for limit in limits]
+        if deadline is not None:
+            ends.append(deadline)
+        end = min(ends) if ends else None
+        context = CallContext(services=self._services, session=session, deadline=end, clock=clock)
+        try:
+            async with asyncio.timeout_at(end) as scope:
+                result = await self._run(spec, checked, context)
+        except TimeoutError as error:
+            if not scope.expired():
+                raise ToolFailedError(f"{name} failed inside the server", tool=name) from error
+            raise ToolTimeoutError(
+                f"{name} took longer than {0.0 if end is None else end - now:.3g} s",
+                remedy="ask for less (fewer lines, a shorter window) or raise the limit",
+                tool=name,
+                tool_timeout_seconds=None if end is None else round(end - now, 3),
+            ) from error
+        return result
+
+    def _find(self, name: str, policy: Policy) -> ToolSpec:
+        owned = self.registry.tools.get(name)
+        if owned is None:
+            names = [offered.spec.name for offered in self.offered(policy)]
+            near = difflib.get_close_matches(name[:100], names, n=1)
+            raise UnknownToolError(
+                f"unknown tool: {name[:100]}",
+                remedy=f"did you mean {near[0]!r}?"
+                if near
+                else "list the tools to see their names",
+                available_tools=names,
+            )
+        refusal = policy.refusal(owned)
+        if refusal is not None:
+            raise refusal
+        return owned.spec
+
+    def _check(self, spec: ToolSpec, arguments: Any) -> Any:
+        if not isinstance(arguments, Mapping):
+            raise InvalidArgumentsError(f"arguments of {spec.name} must be an object")
+        if _depth_exceeds(arguments, _DEEPEST):
+            raise InvalidArgumentsError(f"arguments of {spec.name} are nested too deeply")
+        try:
+            json.dumps(arguments, allow_nan=False)
+        except (TypeError, ValueError) as error:
+            raise InvalidArgumentsError(
+                f"arguments of {spec.name} hold a number that JSON does not have, or no JSON",
+                remedy="send finite numbers",
+            ) from error
+        required = spec.input_schema.get("required", ())
+        given = {k: v for k, v in arguments.items() if v is not None or k in required}
+        if spec.name not in self._validators:
+            self._validators[spec.name] = compile_schema(spec.input_schema)
+        check_arguments(spec.name, self._validators[spec.name], given)
+        if spec.arguments is None:
+            return given
+        from aitk_core.convert import structure
+
+        return structure(spec.arguments, given)
+
+    async def _run(self, spec: ToolSpec, arguments: Any, context: CallContext) -> ToolResult:
+        try:
+            result = await spec.handler.load()(arguments, context)
+        except (AitkError, TimeoutError):
+            raise
+        except Exception as error:  # a plugin may fail in any way
+            logger.exception("%s tool %s", context.session.request_id, spec.name)
+            raise ToolFailedError(
+                f"{spec.name} failed inside the server",
+                remedy="the server's log has the details; retrying is unlikely to help",
+                tool=spec.name,
+                request_id=context.session.request_id,
+            ) from error
+        # Away from the event loop: a long answer takes milliseconds to check.
+        return await self.pool.run(self._checked, spec, result)
+
+    def _checked(self, spec: ToolSpec, result: Any) -> ToolResult:
+        from aitk_core.convert import unstructure
+        from aitk_core.errors import OutputSchemaViolationError
+
+        if not isinstance(result, ToolResult):
+            raise OutputSchemaViolationError(
+                f"{spec.name} returned a {type(result).__name__}, not a ToolResult"
+            )
+        if spec.contract is None:
+            return result
+        if result.data is None:
+            raise OutputSchemaViolationError(f"{spec.name} returned no data", path="")
+        data = unstructure(result.data)
+        try:
+            self.registry.contracts.check_output(spec.contract, data)
+        except OutputSchemaViolationError as error:
+            logger.error("tool %s: %s: %s", spec.name, error, error.details)  # noqa: TRY400 - ours
+            raise
+        return evolve(result, data=data)
+
+    async def read(self, uri: str, session: Session) -> ResourceContent:
+        """Read a resource.
+
+        Raises:
+            ResourceNotFoundError: No plugin offers it.
+            AitkError: It could not be read.
+        """
+        for owned in self.registry.resources.values():
+            parts = match_uri(owned.spec.uri, uri)
+            if parts is not None:
+                return await self._guard(
+                    uri, owned.spec.read.load()(uri, parts, self._context(session))
+                )
+        raise ResourceNotFoundError(f"no resource {uri[:200]!r}", uri=uri[:500])
+
+    async def render(
+        self, name: str, arguments: Mapping[str, str], session: Session
+    ) -> tuple[PromptMessage, ...]:
+        """Render a prompt.
+
+        Raises:
+            ResourceNotFoundError: No plugin offers it.
+            InvalidArgumentsError: A required argument is missing.
+        """
+        owned = self.registry.prompts.get(name)
+        if owned is None:
+            raise ResourceNotFoundError(f"unknown prompt: {name[:100]}", prompt=name[:100])
+        missing = [a.name for a in owned.spec.arguments if a.required and not arguments.get(a.name)]
+        if missing:
+            raise InvalidArgumentsError(
+                f"prompt {name} needs {', '.join(missing)}",
+                faults=[{"path": f"/{m}", "message": "is required"} for m in missing],
+            )
+        rendered = owned.spec.render.load()(arguments, self._context(session))
+        return await self._guard(name, rendered)
+
+    async def complete(
+        self, kind: str, name: str, argument: str, typed: str, session: Session
+    ) -> list[str]:
+        """Return values for a prompt's or a resource template's argument, best first.
+
+        Args:
+            kind: `prompt` or `resource`.
+            name: The prompt's name or the template's URI.
+            argument: Which argument.
+            typed: What the person typed so far.
+            session: Who asks.
+        """
+        if kind == "prompt":
+            prompt = self.registry.prompts.get(name)
+            lazy = prompt.spec.complete if prompt else None
+        else:
+            resource: Owned[ResourceSpec] | None = self.registry.resources.get(name)
+            lazy = resource.spec.complete if resource else None
+        if lazy is None:
+            return []
+        return await self._guard(name, lazy.load()(argument, typed, self._context(session)))
+
+    def _context(self, session: Session) -> CallContext:
+        return CallContext(services=self._services, session=session)
+
+    async def _guard(self, what: str, work: Any) -> Any:
+        try:
+            async with asyncio.timeout(self.settings.tool_timeout_s):
+                return await work
+        except AitkError:
+            raise
+        except TimeoutError as error:
+            raise ToolTimeoutError(f"{what[:200]} took too long") from error
+        except Exception as error:  # a plugin may fail in any way
+            logger.exception("%s", what)
+            raise ToolFailedError(f"{what[:200]} failed inside the server") from error
+
+
+def _depth_exceeds(value: Any, limit: int) -> bool:
+    level = [value]
+    for _ in range(limit):
+        level = [
+            item
+            for node in level
+            if isinstance(node, Mapping | list | tuple)
+            for item in (node.values() if isinstance(node, Mapping) else node)
+        ]
+        if not level:
+            return False
+    return True
+
+
+def match_uri(template: str, uri: str) -> dict[str, str] | None:
+    """Return the parts of a URI that fits the template, or None.
+
+    A part matches one path segment; percent-escapes in it are left as they are, for the
+    reader to judge.
+    """
+    if len(uri) > 2000:  # noqa: PLR2004 - longer than any we offer
+        return None
+    pieces = re.split(r"\{([A-Za-z_][A-Za-z0-9_]*)\}", template)
+    pattern = "".join(
+        f"(?P<{piece}>[^/?#]+)" if index % 2 else re.escape(piece)
+        for index, piece in enumerate(pieces)
+    )
+    found = re.fullmatch(pattern, uri)
+    return found.groupdict() if found else None

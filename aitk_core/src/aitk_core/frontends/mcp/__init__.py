@@ -1,0 +1,1 @@
+"""The MCP frontend: one server object for stdio and streamable HTTP."""

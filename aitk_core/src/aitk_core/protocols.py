@@ -1,0 +1,162 @@
+"""What a running tool may reach, as protocols; `aitk_core.context` implements them.
+
+They live below the specs, so that a spec can name what its handler is handed without
+importing what builds it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+    from aitk_core.backend.protocol import Backend
+    from aitk_core.records.findings import Analysis
+    from aitk_core.records.results import Inquiry, JsonObject, Reply, ToolResult
+
+T = TypeVar("T")
+
+
+class Paths(Protocol):
+    """The only door to the file system for a caller's path."""
+
+    def inside(self, root: str, *parts: str) -> Path:
+        """Return the path below the named root, links resolved.
+
+        Raises:
+            PathOutsideRootsError: It leads out of the root.
+        """
+        ...
+
+    def resolve(self, path: str) -> Path:
+        """Return an absolute path that lies inside one of the roots, links resolved.
+
+        Raises:
+            PathOutsideRootsError: It lies in none of them.
+        """
+        ...
+
+    def root(self, name: str) -> Path:
+        """Return a configured root.
+
+        Raises:
+            NotFoundError: No root of that name is configured.
+        """
+        ...
+
+
+class BandPolicy(Protocol):
+    """Classifies a difference of scores; pure."""
+
+    def band(self, delta: float, *, standard_error: float | None, n: int | None) -> str:
+        """Return the band's name.
+
+        Args:
+            delta: Difference in the policy's units; never NaN.
+            standard_error: Of the difference, same units, or None where unknown.
+            n: Sample size behind it, or None.
+        """
+        ...
+
+    def source(self) -> JsonObject:
+        """Return the provenance: `id`, `units`, `thresholds`."""
+        ...
+
+
+class Outcomes(Protocol):
+    """What the installed analyzers said, by name, and who failed."""
+
+    @property
+    def analyses(self) -> Mapping[str, Analysis]:
+        """Return each analyzer's answer, also the not-assessed ones."""
+        ...
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Return a sentence for each analyzer that failed, naming its distribution."""
+        ...
+
+
+class ToolContext(Protocol):
+    """Handed to each call; the only way from a plugin to the rest."""
+
+    @property
+    def backend(self) -> Backend:
+        """Return the training backend; the connection is made at the first request."""
+        ...
+
+    @property
+    def paths(self) -> Paths:
+        """Return the door to the file system."""
+        ...
+
+    @property
+    def read_only(self) -> bool:
+        """Tell whether this call may change nothing."""
+        ...
+
+    def now(self) -> float:
+        """Return Unix time in seconds; tests pass their own."""
+        ...
+
+    def remaining_s(self) -> float | None:
+        """Return the seconds until the call's deadline, or None without one."""
+        ...
+
+    def settings(self, kind: type[T]) -> T:
+        """Return the settings record of that class, declared by a plugin or the core.
+
+        Raises:
+            InvalidSettingError: Nobody declared it, or its values cannot be used.
+        """
+        ...
+
+    async def run(self, function: Callable[..., T], /, *arguments: Any) -> T:
+        """Run blocking or CPU work away from the event loop."""
+        ...
+
+    async def analyze(self, subject: str, evidence: object) -> Outcomes:
+        """Run the installed analyzers of a subject, each isolated from the others."""
+        ...
+
+    def band_policy(self, policy_id: str | None = None) -> BandPolicy:
+        """Return an installed band policy; without an id the configured default.
+
+        Raises:
+            NotFoundError: No such policy is installed.
+        """
+        ...
+
+    async def call_tool(self, name: str, arguments: JsonObject) -> ToolResult:
+        """Use another installed tool by name, under this call's policy and deadline."""
+        ...
+
+    async def progress(self, done: float, total: float | None, message: str) -> None:
+        """Report progress; dropped where the caller did not ask for it."""
+        ...
+
+    async def log(self, level: str, message: str, *, data: Any = None) -> None:
+        """Send a log message to the client; dropped where it takes none."""
+        ...
+
+    async def ask(self, inquiries: Mapping[str, Inquiry]) -> Mapping[str, Reply]:
+        """Ask the client: its person, its model, or its folders.
+
+        A handler may be run again from its beginning with the replies that are there by
+        then, so whatever comes before must be harmless to repeat, and every key is used
+        once in a call.
+
+        Raises:
+            MissingCapabilityError: The client cannot answer one of them.
+        """
+        ...
+
+    def can_ask(self, kind: str) -> bool:
+        """Tell whether the client answers `question`, `completion` or `roots`."""
+        ...
+
+    async def announce(self, change: str, uri: str | None = None) -> None:
+        """Tell clients that `tools`, `prompts`, `resources` or one resource changed."""
+        ...

@@ -1,0 +1,1 @@
+"""What crosses from room to room: results, findings, evidence. Frozen, and free of behaviour."""

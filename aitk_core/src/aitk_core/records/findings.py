@@ -1,0 +1,129 @@
+"""What an analyzer has to say, with all that is needed to doubt it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+from attrs import field, frozen
+
+from aitk_core.errors import InvalidSpecError
+
+if TYPE_CHECKING:
+    from attrs import Attribute
+
+Severity = Literal["info", "warning", "critical"]
+SEVERITIES: Final[tuple[Severity, ...]] = ("info", "warning", "critical")
+
+_CODE: Final = re.compile(r"[A-Z][A-Z0-9]*(_[A-Z0-9]+)*")
+
+
+@frozen(kw_only=True)
+class FalseAlarms:
+    """How often a method speaks up although nothing is wrong."""
+
+    rate: float | None
+    """A share of `per`, or None where it was never measured."""
+    per: str
+    """What the rate counts: `verdict`, `1000 steps`, `log`."""
+    source: str
+    """Where it was measured."""
+
+
+@frozen(kw_only=True)
+class Estimate:
+    """A number with its uncertainty."""
+
+    value: float | None
+    unit: str
+    low: float | None = None
+    high: float | None = None
+    """The interval's ends, both included; None where the method gives no interval."""
+    level: float | None = 0.95
+    """Coverage that the interval is made for."""
+
+
+@frozen(kw_only=True)
+class Remedy:
+    """Something to do about it."""
+
+    action: str
+    path: str | None = None
+    """Config path such as `config.process.0.train.lr`, where the remedy is a config change."""
+    value: Any = None
+    """Proposed value at that path."""
+
+
+@frozen(kw_only=True)
+class EvidenceRef:
+    """Points at what a finding rests on."""
+
+    source: str
+    """`metrics`, `log`, `job`, `config`, `gpu` or `samples`."""
+    first_step: int | None = None
+    last_step: int | None = None
+    lines: tuple[int, ...] = ()
+    """Line numbers in the scanned part of the log, 1-based."""
+    quote: str | None = None
+    """Quoted data, never instructions: a log line, an info text."""
+
+
+def _upper(_instance: object, attribute: Attribute[str], value: str) -> None:
+    if not _CODE.fullmatch(value):
+        message = f"{attribute.name} {value!r} must be upper-case words joined by _"
+        raise InvalidSpecError(message, field=attribute.name)
+
+
+def _severity(_instance: object, attribute: Attribute[Severity], value: str) -> None:
+    if value not in SEVERITIES:
+        message = f"{attribute.name} {value!r} must be one of {', '.join(SEVERITIES)}"
+        raise InvalidSpecError(message, field=attribute.name)
+
+
+def _share(_instance: object, attribute: Attribute[float | None], value: float | None) -> None:
+    if value is not None and not 0 <= value <= 1:
+        raise InvalidSpecError(f"{attribute.name} {value!r} must lie in 0 to 1")
+
+
+@frozen(kw_only=True)
+class Finding:
+    """One statement about a run, a dataset or a config.
+
+    Raises:
+        InvalidSpecError: A code that is not upper-case words, an unknown severity, or a
+            confidence outside 0 to 1.
+    """
+
+    code: str = field(validator=_upper)
+    """Stable; automation branches on it."""
+    category: str
+    """`errors`, `quality`, `speed`, `dataset`, `nlp`, `liveness`, or a plugin's own."""
+    severity: Severity = field(validator=_severity)
+    message: str
+    """One or two sentences for a person, numbers included."""
+    estimate: Estimate | None = None
+    n: int | None = None
+    """Sample size."""
+    method: str
+    """Documented method id with version."""
+    false_alarms: FalseAlarms | None = None
+    confidence: float | None = field(default=None, validator=_share)
+    confidence_source: str = "not_stated"
+    """Where the confidence comes from: `measured`, `catalogue`, `deterministic`, `not_stated`."""
+    evidence: tuple[EvidenceRef, ...] = ()
+    remedies: tuple[Remedy, ...] = ()
+    unknown: tuple[str, ...] = ()
+    """What this finding does not know and a reader might think it does."""
+
+
+@frozen(kw_only=True)
+class Analysis:
+    """What an analyzer returns."""
+
+    findings: tuple[Finding, ...] = ()
+    assessed: bool = True
+    """False where the evidence it needs is missing; `reason` then says which."""
+    reason: str = ""
+    facts: Mapping[str, Any] = field(factory=dict)
+    """Numbers for the report's section of this analyzer, JSON-ready."""

@@ -1,0 +1,1 @@
+"""What tools are handed: files, workers, analyzers. One service a module."""

@@ -1,0 +1,237 @@
+"""What a plugin declares: frozen records, with the code behind them named lazily."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from contextlib import AbstractAsyncContextManager
+from importlib import import_module
+from typing import Any, Final, Generic, Literal, Protocol, TypeAlias, TypeVar, cast
+
+from attrs import Attribute, field, frozen  # noqa: TC002 - attrs reads annotations
+
+from aitk_core.arguments import input_schema_of
+from aitk_core.backend.protocol import Backend
+from aitk_core.errors import InvalidSpecError
+from aitk_core.protocols import BandPolicy, ToolContext
+from aitk_core.records.findings import Analysis, Finding
+from aitk_core.records.results import JsonObject, PromptMessage, ResourceContent, ToolResult
+
+T_co = TypeVar("T_co", covariant=True)
+
+_TOOL_NAME: Final = re.compile(r"[a-z0-9]+([-_][a-z0-9]+)*")
+_WORD: Final = re.compile(r"[a-z][a-z0-9]*([-_][a-z0-9]+)*")
+_IDENTIFIER: Final = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
+_CONTRACT: Final = re.compile(r"[a-z0-9]+([-_][a-z0-9]+)*\.v[1-9][0-9]*")
+
+
+def _matches(pattern: re.Pattern[str]) -> Callable[[Any, Attribute[Any], Any], None]:
+    def check(_instance: Any, attribute: Attribute[Any], value: Any) -> None:
+        if value is not None and not (isinstance(value, str) and pattern.fullmatch(value)):
+            message = f"{attribute.name} {value!r} must match {pattern.pattern}"
+            raise InvalidSpecError(message, field=attribute.name, value=str(value))
+
+    return check
+
+
+def _at_most(limit: int) -> Callable[[Any, Attribute[str], str], None]:
+    def check(_instance: Any, attribute: Attribute[str], value: str) -> None:
+        if not value or len(value) > limit:
+            raise InvalidSpecError(f"{attribute.name} must have 1 to {limit} characters")
+
+    return check
+
+
+@frozen
+class Lazy(Generic[T_co]):
+    """A `module:attribute` reference, imported the first time it is needed."""
+
+    target: str
+
+    def load(self) -> T_co:
+        """Import the module and return the attribute.
+
+        Raises:
+            ImportError: The module cannot be imported.
+            AttributeError: The module has no such attribute.
+        """
+        module, _, attribute = self.target.partition(":")
+        return cast("T_co", getattr(import_module(module), attribute))
+
+
+Handler: TypeAlias = Callable[[Any, ToolContext], Awaitable[ToolResult]]
+"""Runs a tool on arguments that fit its input schema: the `arguments` record, or plain JSON."""
+
+
+@frozen(kw_only=True)
+class ToolSpec:
+    """One tool as clients see it."""
+
+    name: str = field(validator=[_matches(_TOOL_NAME), _at_most(64)])
+    title: str = field(default="", validator=lambda _i, _a, v: _at_most(60)(_i, _a, v or "-"))
+    description: str = field(validator=_at_most(4000))
+    """First sentence: what it answers. Then when to use it, and when another tool."""
+    handler: Lazy[Handler]
+    arguments: type | None = None
+    """An attrs class made with `aitk_core.arguments.arg`; gives the input schema."""
+    schema: JsonObject | None = None
+    """An input schema in place of `arguments`; the handler then gets plain JSON."""
+    contract: str | None = field(default=None, validator=_matches(_CONTRACT))
+    """Output schema, `<name>.v<major>`. Without one the answer is blocks only."""
+    text: Literal["json", "prose"] = "prose"
+    """Whether the first text item is the JSON document or the summary."""
+    read_only: bool = True
+    destructive: bool = False
+    idempotent: bool = True
+    open_world: bool = False
+    """Whether it reaches beyond this machine and its backend."""
+    timeout_s: float | None = None
+    """Its own limit, where it needs less than the server's."""
+    hint: str = ""
+    """One line for the server's instructions, where a workflow begins with this tool."""
+    meta: JsonObject = field(factory=dict)
+    """Extra `_meta` for the tool list."""
+    input_schema: JsonObject = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        """Derive the input schema.
+
+        Raises:
+            InvalidSpecError: Both `arguments` and `schema` given, a schema whose root is no
+                object, or a read-only tool marked destructive.
+        """
+        if self.arguments is not None and self.schema is not None:
+            raise InvalidSpecError("give arguments or schema, not both", field="schema")
+        if self.read_only and self.destructive:
+            raise InvalidSpecError("a read-only tool cannot be destructive", field="destructive")
+        schema = self.schema
+        if schema is None:
+            schema = (
+                input_schema_of(self.arguments)
+                if self.arguments is not None
+                else {"type": "object", "properties": {}, "additionalProperties": False}
+            )
+        if schema.get("type") != "object":
+            raise InvalidSpecError("the root of an input schema must be an object", field="schema")
+        object.__setattr__(self, "input_schema", schema)
+
+
+Analyze: TypeAlias = Callable[[Any], Analysis | Iterable[Finding]]
+
+SUBJECTS: Final = ("run", "config", "dataset", "image", "samples")
+
+
+@frozen(kw_only=True)
+class AnalyzerSpec:
+    """A pure function from evidence to findings: no clock, no randomness, no I/O."""
+
+    name: str = field(validator=_matches(_WORD))
+    subject: str = field(default="run")
+    """What it looks at: run, config, dataset, image or samples."""
+    analyze: Lazy[Analyze]
+
+    @subject.validator
+    def _known(self, _attribute: Attribute[str], value: str) -> None:
+        if value not in SUBJECTS:
+            raise InvalidSpecError(f"subject {value!r} must be one of {', '.join(SUBJECTS)}")
+
+
+class Sink(Protocol):
+    """Sends alerts somewhere."""
+
+    async def deliver(self, alert: JsonObject) -> None:
+        """Hand over one alert or raise."""
+        ...
+
+
+@frozen(kw_only=True)
+class SinkSpec:
+    """A kind of alert destination, such as `file` or `webhook`."""
+
+    kind: str = field(validator=_matches(_WORD))
+    open: Lazy[Callable[[str], AbstractAsyncContextManager[Sink]]]
+    """Called with the destination the user gave."""
+
+
+@frozen(kw_only=True)
+class BandPolicySpec:
+    """A way to name the size of a score difference."""
+
+    id: str = field(validator=_matches(_WORD))
+    """Rises with any change of behaviour: `absolute_delta_thresholds_v1`."""
+    policy: Lazy[Callable[[], BandPolicy]]
+
+
+@frozen(kw_only=True)
+class BackendSpec:
+    """A kind of training service that can be asked for by name: `--<kind>`."""
+
+    kind: str = field(validator=_matches(_WORD))
+    summary: str
+    open: Lazy[Callable[[Any], AbstractAsyncContextManager[Backend]]]
+    """Called with the core's settings."""
+
+
+@frozen(kw_only=True)
+class CommandSpec:
+    """A sub-command of `aitk`."""
+
+    name: str = field(validator=_matches(_WORD))
+    summary: str
+    run: Lazy[Callable[[list[str]], int]]
+    """Called with the arguments after the name; returns the exit status."""
+
+
+ReadResource: TypeAlias = Callable[
+    [str, Mapping[str, str], ToolContext], Awaitable[ResourceContent]
+]
+
+
+@frozen(kw_only=True)
+class ResourceSpec:
+    """Data a client can read by URI."""
+
+    uri: str = field(validator=_at_most(500))
+    """A URI, or a template with `{name}` parts, each of which matches one path segment."""
+    name: str
+    title: str = ""
+    description: str
+    mime_type: str = "text/plain"
+    read: Lazy[ReadResource]
+    complete: Lazy[Callable[[str, str, ToolContext], Awaitable[list[str]]]] | None = None
+    """Called with the part's name and what was typed so far."""
+
+    @property
+    def is_template(self) -> bool:
+        """Tell whether the URI has parts to fill in."""
+        return "{" in self.uri
+
+
+@frozen(kw_only=True)
+class PromptArgument:
+    """One argument of a prompt."""
+
+    name: str = field(validator=_matches(_IDENTIFIER))
+    description: str = ""
+    required: bool = False
+
+
+@frozen(kw_only=True)
+class PromptSpec:
+    """A workflow a person can start from the client's menu."""
+
+    name: str = field(validator=_matches(_WORD))
+    title: str = ""
+    description: str
+    arguments: tuple[PromptArgument, ...] = ()
+    render: Lazy[Callable[[Mapping[str, str], ToolContext], Awaitable[tuple[PromptMessage, ...]]]]
+    complete: Lazy[Callable[[str, str, ToolContext], Awaitable[list[str]]]] | None = None
+
+
+@frozen(kw_only=True)
+class SettingsSpec:
+    """A plugin's own settings: an attrs class made with `aitk_core.settings.setting`."""
+
+    section: str = field(validator=_matches(_WORD))
+    """The table in the TOML file; environment names are given field by field."""
+    record: type
