@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 _SUFFIX: Final = ".schema.json"
 _FAULT_LIMIT: Final = 5
 """Faults told at once: enough to mend a call, few enough to read."""
+_MESSAGE_CHARS: Final = 280
+_NAME_CHARS: Final = 60
 
 
 class ContractStore:
@@ -84,41 +86,30 @@ class ContractStore:
 
         What a client is shown must stand alone: it cannot resolve our references.
         """
-        definitions: dict[str, Any] = {}
-        schema = self._inline(self[name], definitions)
+        definitions: dict[str, Any] = dict(self[name].get("$defs", {}))
+        schema = self._inline(self[name], name, name, definitions)
         if definitions:
-            schema = {**schema, "$defs": {**schema.get("$defs", {}), **definitions}}
-        return schema
+            schema["$defs"] = definitions
+        return dict(schema)
 
-    def _inline(self, node: Any, definitions: dict[str, Any]) -> Any:
+    def _inline(self, node: Any, home: str, root: str, definitions: dict[str, Any]) -> Any:
+        """Return the node of contract `home`, its references pointing into `definitions`."""
         if isinstance(node, list):
-            return [self._inline(item, definitions) for item in node]
+            return [self._inline(item, home, root, definitions) for item in node]
         if not isinstance(node, dict):
             return node
         reference = node.get("$ref")
-        if isinstance(reference, str) and _SUFFIX in reference:
-            file, _, pointer = reference.partition("#/$defs/")
-            contract = file.rpartition("/")[2].removesuffix(_SUFFIX)
-            if pointer not in definitions:
-                definitions[pointer] = True  # ends a cycle; replaced below
-                definitions[pointer] = self._inline(self[contract]["$defs"][pointer], definitions)
-            return {**node, "$ref": f"#/$defs/{pointer}"}
-        if (
-            isinstance(reference, str)
-            and reference.startswith("#/$defs/")
-            and (pointer := reference.removeprefix("#/$defs/")) not in definitions
-        ):
-            shared = self._shared_definition(pointer)
-            if shared is not None:
-                definitions[pointer] = True
-                definitions[pointer] = self._inline(shared, definitions)
-        return {key: self._inline(value, definitions) for key, value in node.items()}
-
-    def _shared_definition(self, pointer: str) -> Any:
-        for name in self:
-            if name.startswith("common.") and pointer in self[name].get("$defs", {}):
-                return self[name]["$defs"][pointer]
-        return None
+        if isinstance(reference, str) and "#/$defs/" in reference:
+            file, _, name = reference.partition("#/$defs/")
+            source = file.rpartition("/")[2].removesuffix(_SUFFIX) if file else home
+            if source != root and name not in definitions:
+                definitions[name] = True  # ends a cycle; replaced at once
+                shared = self[source]["$defs"][name]
+                definitions[name] = self._inline(shared, source, root, definitions)
+            return {**node, "$ref": f"#/$defs/{name}"}
+        return {
+            key: self._inline(value, home, root, definitions) for key, value in node.items()
+        }
 
     def check_output(self, contract: str, value: object) -> None:
         """Check an answer against its contract.
@@ -181,8 +172,9 @@ def list_faults(validator: Draft202012Validator, value: object) -> list[dict[str
 
 def _fault(error: ValidationError) -> dict[str, str]:
     message = error.message
-    if len(message) > 300:
-        message = f"{message[:140]} ... {message[-140:]}"
+    if len(message) > _MESSAGE_CHARS:
+        half = _MESSAGE_CHARS // 2
+        message = f"{message[:half]} ... {message[-half:]}"
     return {
         "path": "".join(f"/{_escape(part)}" for part in error.absolute_path),
         "message": message,
@@ -227,6 +219,6 @@ def _unknown_names(unknown: Iterable[str], known: list[str]) -> list[dict[str, s
     for name in unknown:
         near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
         hint = f"; did you mean {near[0]!r}?" if near else f"; known: {', '.join(known) or 'none'}"
-        shown = name if len(name) <= 60 else name[:60] + "..."
+        shown = name if len(name) <= _NAME_CHARS else name[:_NAME_CHARS] + "..."
         faults.append({"path": f"/{_escape(shown)}", "message": f"unknown argument{hint}"})
     return faults

@@ -207,7 +207,7 @@ class Dispatcher:
             result = await spec.handler.load()(arguments, context)
         except (AitkError, TimeoutError):
             raise
-        except Exception as error:  # a plugin may fail in any way
+        except (Exception, SystemExit) as error:  # a plugin may fail in any way
             logger.exception("%s tool %s", context.session.request_id, spec.name)
             raise ToolFailedError(
                 f"{spec.name} failed inside the server",
@@ -307,7 +307,7 @@ class Dispatcher:
             raise
         except TimeoutError as error:
             raise ToolTimeoutError(f"{what[:200]} took too long") from error
-        except Exception as error:  # a plugin may fail in any way
+        except (Exception, SystemExit) as error:  # a plugin may fail in any way
             logger.exception("%s", what)
             raise ToolFailedError(f"{what[:200]} failed inside the server") from error
 

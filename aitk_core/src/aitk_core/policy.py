@@ -6,18 +6,22 @@ The operator's settings are the upper bound; a caller may narrow them, never wid
 from __future__ import annotations
 
 import difflib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from attrs import evolve, frozen
 
 from aitk_core.errors import InvalidSettingError, NotPermittedError, ReadOnlyError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from aitk_core.registry import Owned, Registry
     from aitk_core.settings import ServerSettings
     from aitk_core.specs import ToolSpec
+
+
+_YES: Final = ("1", "true", "yes", "y", "on")
+"""The words that mean yes in settings, too."""
 
 
 @frozen(kw_only=True)
@@ -97,6 +101,31 @@ class Policy:
                 tool=spec.name,
             )
         return self.within.refusal(owned) if self.within is not None else None
+
+
+def narrowed_by_headers(policy: Policy, headers: Mapping[str, str]) -> Policy:
+    """Return the policy as an HTTP request narrows it.
+
+    Args:
+        policy: The operator's.
+        headers: The request's; `X-MCP-Readonly`, `X-MCP-Toolsets`, `X-MCP-Tools` and
+            `X-MCP-Exclude-Tools` count, in any case.
+    """
+    asked = {
+        name.lower(): value for name, value in headers.items() if name.lower().startswith("x-mcp-")
+    }
+    if not asked:
+        return policy
+    return policy.narrowed(
+        read_only=asked.get("x-mcp-readonly", "").strip().lower() in _YES,
+        toolsets=_words(asked.get("x-mcp-toolsets", "")),
+        tools=_words(asked.get("x-mcp-tools", "")),
+        exclude=_words(asked.get("x-mcp-exclude-tools", "")),
+    )
+
+
+def _words(text: str) -> list[str]:
+    return [word.strip() for word in text.split(",") if word.strip()]
 
 
 def _known(setting: str, names: Iterable[str], known: Iterable[str]) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 from attrs import field, frozen
 
 from aitk_core.errors import InvalidSpecError
+from aitk_core.statistics.description import FalseAlarmRate
 
 if TYPE_CHECKING:
     from attrs import Attribute
@@ -17,18 +18,6 @@ Severity = Literal["info", "warning", "critical"]
 SEVERITIES: Final[tuple[Severity, ...]] = ("info", "warning", "critical")
 
 _CODE: Final = re.compile(r"[A-Z][A-Z0-9]*(_[A-Z0-9]+)*")
-
-
-@frozen(kw_only=True)
-class FalseAlarms:
-    """How often a method speaks up although nothing is wrong."""
-
-    rate: float | None
-    """A share of `per`, or None where it was never measured."""
-    per: str
-    """What the rate counts: `verdict`, `1000 steps`, `log`."""
-    source: str
-    """Where it was measured."""
 
 
 @frozen(kw_only=True)
@@ -107,7 +96,7 @@ class Finding:
     """Sample size."""
     method: str
     """Documented method id with version."""
-    false_alarms: FalseAlarms | None = None
+    false_alarm_rate: FalseAlarmRate | None = None
     confidence: float | None = field(default=None, validator=_share)
     confidence_source: str = "not_stated"
     """Where the confidence comes from: `measured`, `catalogue`, `deterministic`, `not_stated`."""

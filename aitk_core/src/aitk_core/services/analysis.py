@@ -60,7 +60,7 @@ async def run_analyzers(
         except TimeoutError:
             notes.append(f"analyzer {name} ({distribution}) took longer than {timeout_s:g} s")
             logger.warning("analyzer %s (%s): timed out", name, distribution)
-        except Exception as error:  # foreign code may fail in any way
+        except (Exception, SystemExit) as error:  # foreign code may fail in any way
             notes.append(f"analyzer {name} ({distribution}) failed: {type(error).__name__}")
             logger.exception("analyzer %s (%s)", name, distribution)
     return AnalysisOutcomes(analyses=analyses, notes=tuple(notes))

@@ -10,23 +10,29 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import mcp_types as t
+import pydantic
+from mcp.shared.exceptions import MCPError
 from mcp.shared.message import ServerMessageMetadata
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 
 from aitk_core.context import InputRequired, Session, kind_of
-from aitk_core.records.results import Completion, Inquiry, Question, Reply
+from aitk_core.errors import ToolFailedError
+from aitk_core.records.results import Completion, Question, Reply
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Mapping
+
     from mcp.server.context import ServerRequestContext
     from mcp.server.subscriptions import InMemorySubscriptionBus
 
     from aitk_core.policy import Policy
+    from aitk_core.records.results import Inquiry
 
 logger = logging.getLogger(__name__)
+T = TypeVar("T")
 
 LEVELS: Final = (
     "debug",
@@ -138,8 +144,11 @@ class Interaction:
         capabilities = self._ctx.session.client_capabilities
         if capabilities is None or not (self._modern or self._ctx.session.can_send_request):
             return frozenset()
+        elicitation = capabilities.elicitation
+        if elicitation and elicitation.url and not elicitation.form:
+            elicitation = None  # it opens web pages for its person, and shows no forms
         declared = {
-            "question": capabilities.elicitation,
+            "question": elicitation,
             "completion": capabilities.sampling,
             "roots": capabilities.roots,
         }
@@ -168,11 +177,29 @@ class Interaction:
     async def _request(self, inquiry: Inquiry) -> Reply:
         request, kind = _request(inquiry)
         related = ServerMessageMetadata(related_request_id=self._ctx.request_id)
-        answer: Any = await self._ctx.session.send_request(request, kind, metadata=related)
-        return _reply(inquiry, answer) or Reply(action="cancel")
+        asked = kind_of(inquiry)
+        try:
+            answer: Any = await self._ctx.session.send_request(request, kind, metadata=related)
+        except (MCPError, pydantic.ValidationError) as error:
+            # Refusing is how a person declines sampling (specification, client/sampling).
+            reason = error.message[:200] if isinstance(error, MCPError) else "malformed answer"
+            raise _unanswered(asked, reason) from error
+        reply = _reply(inquiry, answer)
+        if reply is None and asked != "question":
+            raise _unanswered(asked, "an answer of another kind")
+        return reply or Reply(action="cancel")
 
-    def required(self, signal: InputRequired) -> t.InputRequiredResult:
-        """Return the answer that asks the client and makes it repeat the request."""
+    async def finish(self, work: Awaitable[T]) -> T | t.InputRequiredResult:
+        """Return what the work gives, or the answer that asks the client and has it repeat."""
+        try:
+            return await work
+        except (InputRequired, BaseExceptionGroup) as error:
+            signal = _signal(error)
+            if signal is None:
+                raise
+            return self._required(signal)
+
+    def _required(self, signal: InputRequired) -> t.InputRequiredResult:
         kept = {**self._earlier, **self._given}
         return t.InputRequiredResult(
             input_requests={key: _request(i)[0] for key, i in signal.inquiries.items()},
@@ -182,10 +209,34 @@ class Interaction:
                         key: {"action": r.action, "content": dict(r.content)}
                         for key, r in kept.items()
                     },
-                    "asked": sorted(signal.inquiries),
                 }
             ),
         )
+
+
+def _signal(error: BaseException) -> InputRequired | None:
+    """Return the signal that an exception is, or that its group holds.
+
+    A handler that asks from several tasks at once ends with a group; their inquiries are
+    then asked together.
+    """
+    if isinstance(error, InputRequired):
+        return error
+    if not isinstance(error, BaseExceptionGroup):
+        return None
+    inquiries: dict[str, Inquiry] = {}
+    for member in error.exceptions:
+        signal = _signal(member)
+        inquiries |= signal.inquiries if signal else {}
+    return InputRequired(inquiries) if inquiries else None
+
+
+def _unanswered(kind: str, reason: str) -> ToolFailedError:
+    return ToolFailedError(
+        f"the client did not answer a {kind}: {reason}",
+        remedy="call again and let the client answer, or give the answer as an argument",
+        capability=kind,
+    )
 
 
 def _unpack(state: str | None) -> dict[str, Reply]:
@@ -198,9 +249,9 @@ def _unpack(state: str | None) -> dict[str, Reply]:
 
 def _request(inquiry: Inquiry) -> tuple[Any, Any]:
     if isinstance(inquiry, Question):
-        params = t.ElicitRequestFormParams(
-            message=inquiry.message, requested_schema=dict(inquiry.schema)
-        )
+        # A yes or no needs no fields, but the protocol wants the empty form spelt out.
+        form = {"type": "object", "properties": {}, **inquiry.schema}
+        params = t.ElicitRequestFormParams(message=inquiry.message, requested_schema=form)
         return t.ElicitRequest(params=params), t.ElicitResult
     if isinstance(inquiry, Completion):
         text = t.TextContent(text=inquiry.prompt)
@@ -215,24 +266,22 @@ def _request(inquiry: Inquiry) -> tuple[Any, Any]:
 
 def _reply(inquiry: Inquiry, answer: Any) -> Reply | None:
     """Return the reply, or None where the answer is not one to this inquiry."""
-    kind = kind_of(inquiry)
-    if kind == "question" and isinstance(inquiry, Question):
-        if not isinstance(answer, t.ElicitResult):
-            return None
-        content = dict(answer.content or {})
-        if answer.action == "accept" and not _fits(inquiry.schema, content):
-            return None
-        return Reply(action=answer.action, content=content)
-    if kind == "completion":
-        body = getattr(answer, "content", None)
-        text = getattr(body, "text", None)
+    if isinstance(inquiry, Question):
+        return _filled(inquiry, answer) if isinstance(answer, t.ElicitResult) else None
+    if isinstance(inquiry, Completion):
+        text = getattr(getattr(answer, "content", None), "text", None)
         if text is None:
             return None
         return Reply(content={"text": text, "model": getattr(answer, "model", "")})
     roots = getattr(answer, "roots", None)
-    if roots is None:
+    return None if roots is None else Reply(content={"roots": [str(root.uri) for root in roots]})
+
+
+def _filled(question: Question, answer: t.ElicitResult) -> Reply | None:
+    content = dict(answer.content or {})
+    if answer.action == "accept" and not _fits(question.schema, content):
         return None
-    return Reply(content={"roots": [str(root.uri) for root in roots]})
+    return Reply(action=answer.action, content=content)
 
 
 def _fits(schema: Mapping[str, Any], content: Mapping[str, Any]) -> bool:

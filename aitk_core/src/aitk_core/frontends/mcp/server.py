@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 import mcp_types as t
 import pydantic
+from attrs import evolve
 from mcp.server.lowlevel import NotificationOptions, Server
 from mcp.server.request_state import RequestStateBoundary, RequestStateSecurity
 from mcp.server.subscriptions import InMemorySubscriptionBus, ListenHandler
 from mcp.shared.exceptions import MCPError
 
 from aitk_core import __version__
-from aitk_core.context import InputRequired
 from aitk_core.errors import AitkError
 from aitk_core.frontends.mcp import wire
 from aitk_core.frontends.mcp.interaction import Interaction, set_level
+from aitk_core.policy import narrowed_by_headers
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterable, Mapping
+
     from mcp.server.context import ServerRequestContext
     from mcp.server.models import InitializationOptions
 
@@ -42,7 +44,7 @@ class AitkServer(Server[Any]):
     listen: ListenHandler
     bus: InMemorySubscriptionBus
 
-    def create_initialization_options(
+    def create_initialization_options(  # type: ignore[explicit-override]  # needs Python 3.12
         self,
         notification_options: NotificationOptions | None = None,
         *arguments: Any,
@@ -84,7 +86,7 @@ def build_server(application: Application, *, timeout_s: float | None = None) ->
     with warnings.catch_warnings():
         # Logging is deprecated in the newest revision; clients of the older ones still set it.
         warnings.simplefilter("ignore")
-        server = AitkServer(
+        server = AitkServer(  # type: ignore[deprecated]  # see above
             NAME,
             version=__version__,
             title="AI ToolKit MCP",
@@ -150,17 +152,9 @@ class _Handlers:
 
     def _policy(self, ctx: Context) -> Policy:
         """Return the operator's policy, narrowed by the request's headers, if any."""
-        policy = self._application.policy
         request = ctx.request
         headers: Mapping[str, str] = request.headers if request is not None else {}
-        if not any(name.lower().startswith("x-mcp-") for name in headers):
-            return policy
-        return policy.narrowed(
-            read_only=headers.get("x-mcp-readonly", "").lower() in ("1", "true", "yes", "on"),
-            toolsets=_words(headers.get("x-mcp-toolsets", "")),
-            tools=_words(headers.get("x-mcp-tools", "")),
-            exclude=_words(headers.get("x-mcp-exclude-tools", "")),
-        )
+        return narrowed_by_headers(self._application.policy, headers)
 
     def offered(self, policy: Policy) -> list[Any]:
         registry = self._application.registry
@@ -186,11 +180,13 @@ class _Handlers:
         session = interaction.session(self._policy(ctx), self._timeout_s)
         dispatcher = self._application.dispatcher
         try:
-            answer = await dispatcher.call(params.name, params.arguments, session)
-        except InputRequired as signal:
-            return interaction.required(signal)
+            answer = await interaction.finish(
+                dispatcher.call(params.name, params.arguments, session)
+            )
         except AitkError as error:
             return wire.tool_error(error)
+        if isinstance(answer, t.InputRequiredResult):
+            return answer
         return wire.result(self._application.registry.tools[params.name].spec, answer)
 
     async def list_resources(self, _ctx: Context, _params: Any) -> t.ListResourcesResult:
@@ -210,10 +206,9 @@ class _Handlers:
     ) -> t.ReadResourceResult | t.InputRequiredResult:
         interaction = self._interaction(ctx, params)
         session = interaction.session(self._policy(ctx), self._timeout_s)
-        try:
-            content = await self._application.dispatcher.read(params.uri, session)
-        except InputRequired as signal:
-            return interaction.required(signal)
+        content = await interaction.finish(self._application.dispatcher.read(params.uri, session))
+        if isinstance(content, t.InputRequiredResult):
+            return content
         return t.ReadResourceResult(contents=[wire.contents(params.uri, content)])
 
     async def subscribe(self, _ctx: Context, _params: Any) -> t.EmptyResult:
@@ -229,12 +224,11 @@ class _Handlers:
     ) -> t.GetPromptResult | t.InputRequiredResult:
         interaction = self._interaction(ctx, params)
         session = interaction.session(self._policy(ctx), self._timeout_s)
-        try:
-            rendered = await self._application.dispatcher.render(
-                params.name, params.arguments or {}, session
-            )
-        except InputRequired as signal:
-            return interaction.required(signal)
+        rendered = await interaction.finish(
+            self._application.dispatcher.render(params.name, params.arguments or {}, session)
+        )
+        if isinstance(rendered, t.InputRequiredResult):
+            return rendered
         spec = self._application.registry.prompts[params.name].spec
         return t.GetPromptResult(
             description=spec.description, messages=[wire.message(m) for m in rendered]
@@ -242,6 +236,8 @@ class _Handlers:
 
     async def complete(self, ctx: Context, params: t.CompleteRequestParams) -> t.CompleteResult:
         session = self._interaction(ctx, params).session(self._policy(ctx), self._timeout_s)
+        # Completion is no call that a client repeats with answers.
+        session = evolve(session, asks=frozenset(), ask=None)
         reference: Any = params.ref
         kind = "prompt" if isinstance(reference, t.PromptReference) else "resource"
         name = reference.name if kind == "prompt" else reference.uri
@@ -261,7 +257,3 @@ class _Handlers:
     ) -> t.EmptyResult:
         set_level(ctx, params.level)
         return t.EmptyResult()
-
-
-def _words(text: str) -> Iterable[str]:
-    return [word.strip() for word in text.split(",") if word.strip()]

@@ -4,26 +4,34 @@ from __future__ import annotations
 
 import base64
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import mcp_types as t
 from mcp.shared.exceptions import MCPError
 
 from aitk_core.errors import (
-    AitkError,
     InvalidArgumentsError,
     MissingCapabilityError,
     NotFoundError,
     UnknownToolError,
 )
-from aitk_core.records.results import Audio, Block, Embedded, Image, Link, Text
+from aitk_core.records.results import Audio, Image, Link, Text
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from aitk_core.contracts import ContractStore
-    from aitk_core.records.results import PromptMessage, ResourceContent, ToolResult
+    from aitk_core.errors import AitkError
+    from aitk_core.records.results import (
+        Block,
+        Embedded,
+        PromptMessage,
+        ResourceContent,
+        ToolResult,
+    )
     from aitk_core.specs import PromptSpec, ResourceSpec, ToolSpec
 
-_CAPABILITIES = {
+_CAPABILITIES: Final[Mapping[str, dict[str, Any]]] = {
     "question": {"elicitation": {}},
     "completion": {"sampling": {}},
     "roots": {"roots": {}},
@@ -123,7 +131,7 @@ def _contents(uri: str, content: ResourceContent | Embedded) -> Any:
 
 def message(rendered: PromptMessage) -> t.PromptMessage:
     """Return one message of a prompt."""
-    role = "assistant" if rendered.role == "assistant" else "user"
+    role: Literal["user", "assistant"] = "assistant" if rendered.role == "assistant" else "user"
     return t.PromptMessage(role=role, content=block(rendered.content))
 
 

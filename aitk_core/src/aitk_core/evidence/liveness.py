@@ -1,0 +1,272 @@
+"""Is the run alive, and if not, why? A verdict from what a backend shows.
+
+The row's `updated_at` says nothing: the trainer never moves it (backend/RUNBOOK.md section 3).
+Progress shows in the step, in the growth of the log and in the wall time of metrics.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import TYPE_CHECKING, Final, Literal
+
+from attrs import field, frozen
+
+from aitk_core.evidence.logevents import LogEventKind
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from aitk_core.backend.records import JobRow, Queue
+    from aitk_core.evidence.records import LogFacts, Series
+
+Verdict = Literal[
+    "waiting",
+    "loading",
+    "downloading",
+    "training",
+    "sampling",
+    "saving",
+    "stuck",
+    "dead",
+    "finished",
+    "undetermined",
+]
+
+_ENDED: Final = frozenset({"completed", "stopped", "error"})
+_DOWNLOAD: Final = re.compile(
+    r"^(Downloading|Fetching [0-9]+ files|[\w.-]+\.(safetensors|bin|json|gguf|model))\b"
+)
+"""Descriptions of the hub client's progress bars (domain/progress_lines.json)."""
+_GONE: Final = re.compile(r"Job process (terminated|exited)")
+"""Written by the backend's worker when the process is gone (backend/API.md section 11.2)."""
+
+
+@frozen(kw_only=True)
+class Observation:
+    """What changed between two looks at the same job."""
+
+    seconds: float
+    steps: int | None
+    """Steps gained; None where one of the looks had no step."""
+    log_bytes: int
+    """Bytes the log grew by; negative where it began anew."""
+
+
+@frozen(kw_only=True)
+class Liveness:
+    """The verdict, and what it rests on."""
+
+    verdict: Verdict
+    phase: str
+    """What the backend's info field says the run is doing: training, sampling, loading, ..."""
+    reason: str
+    silence_s: float | None = None
+    """Seconds since the last sign of progress; None where nothing tells its time."""
+    limit_s: float | None = None
+    """Silence that a healthy run can show in this phase."""
+    last_progress: str | None = None
+    """What that sign was."""
+    failed: bool = False
+    """Finished or dead by a failure, not by its end or a person's wish."""
+    causes: tuple[str, ...] = field(default=())
+    """Known reasons for such a state, to look into, most frequent first."""
+
+
+def assess_liveness(
+    job: JobRow,
+    *,
+    now: float,
+    loss: Series | None = None,
+    log: LogFacts | None = None,
+    queues: Sequence[Queue] = (),
+    ahead: Sequence[str] = (),
+    observation: Observation | None = None,
+) -> Liveness:
+    """Say whether a job is alive.
+
+    Args:
+        job: Its row.
+        now: Unix seconds.
+        loss: Its training loss, for the wall time of the newest point.
+        log: Its log, for phases that the row does not show and for how it ended.
+        queues: The backend's queues, for jobs that wait.
+        ahead: Names of jobs before it in its queue, the running one first.
+        observation: A second look, where there was one.
+    """
+    status = job.status or ""
+    if status in _ENDED:
+        return _ended(job, log)
+    if status == "queued":
+        return _waiting(job, queues, ahead)
+    if status != "running":
+        return Liveness(
+            verdict="undetermined",
+            phase="unknown",
+            reason=f"the backend reports status {status!r}, which is none it documents",
+        )
+    return _running(job, now=now, loss=loss, log=log, observation=observation)
+
+
+def _ended(job: JobRow, log: LogFacts | None) -> Liveness:
+    info = (job.info or "").strip()
+    failed = job.status == "error"
+    gone = failed and _GONE.match(info) is not None
+    if gone:
+        return Liveness(
+            verdict="dead",
+            phase="ended",
+            reason=f"the process is gone: {_first_line(info)}",
+            failed=True,
+            causes=_KILLED if "SIGKILL" in info else (),
+        )
+    told = f": {_first_line(info)}" if info and failed else ""
+    return Liveness(
+        verdict="finished",
+        phase="ended",
+        reason=f"the backend reports status {job.status!r}{told}",
+        failed=failed,
+        last_progress=None if log is None else _last_line(log),
+    )
+
+
+_KILLED: Final = (
+    "the system ran out of memory and killed the process (host RAM, not VRAM)",
+    "someone or something outside the trainer ended it",
+)
+_STUCK_LOADING: Final = (
+    "a model download that stands still",
+    "too little host RAM, with the process killed while nothing watched it",
+    "the backend's worker or environment is broken, so the trainer never started",
+)
+_STUCK_TRAINING: Final = (
+    "the process hangs",
+    "the process was killed while the backend's worker was not running (a restart, for example)",
+    "the GPU is gone or shared with something that starves it",
+)
+
+
+def _waiting(job: JobRow, queues: Sequence[Queue], ahead: Sequence[str]) -> Liveness:
+    mine = next((queue for queue in queues if queue.gpu_ids == job.gpu_ids), None)
+    if mine is not None and mine.is_running is False:
+        reason = f"queued, but the queue of GPU {job.gpu_ids!r} is switched off: start it"
+        causes: tuple[str, ...] = ("the queue was stopped, or never started after the job",)
+    elif ahead:
+        reason = f"queued behind {len(ahead)}: {', '.join(ahead[:3])}"
+        causes = ()
+    else:
+        reason = "queued; its turn comes within seconds if the backend's worker runs"
+        causes = ("the backend's worker is not running",)
+    return Liveness(verdict="waiting", phase="queued", reason=reason, causes=causes)
+
+
+def _running(
+    job: JobRow,
+    *,
+    now: float,
+    loss: Series | None,
+    log: LogFacts | None,
+    observation: Observation | None,
+) -> Liveness:
+    # numpy comes with it, so only once a running job is asked about.
+    from aitk_core.statistics.speed import phase_of, stall
+
+    phase = phase_of(job.info or "")
+    ended = _log_says_ended(log)
+    if ended is not None:
+        return Liveness(
+            verdict="dead",
+            phase=phase,
+            reason=f"the row says running, but the log ended: {ended}",
+            failed=True,
+            causes=("the backend's worker was not there to correct the row",),
+        )
+    silence, sign = _silence(now, loss, observation)
+    verdict = stall(silence, phase=phase, median_s=_median_s(loss))
+    if verdict.verdict == "stalled":
+        causes = _STUCK_TRAINING if phase == "training" else _STUCK_LOADING
+        return Liveness(
+            verdict="stuck",
+            phase=phase,
+            reason=f"{verdict.reason}; whether the process still exists cannot be seen from here",
+            silence_s=silence,
+            limit_s=verdict.limit_s,
+            last_progress=sign,
+            failed=True,
+            causes=causes,
+        )
+    alive: Verdict = _VERDICT_OF_PHASE.get(phase, "loading")
+    if alive == "loading" and log is not None and _downloads(log):
+        alive = "downloading"
+    if silence is None:
+        return Liveness(
+            verdict="undetermined",
+            phase=phase,
+            reason="the row says running; nothing here tells when it last made progress",
+            limit_s=verdict.limit_s,
+            causes=("ask again in a minute: growth between two looks is evidence",),
+        )
+    return Liveness(
+        verdict=alive,
+        phase=phase,
+        reason=verdict.reason,
+        silence_s=silence,
+        limit_s=verdict.limit_s,
+        last_progress=sign,
+    )
+
+
+_VERDICT_OF_PHASE: Final[dict[str, Verdict]] = {
+    "training": "training",
+    "sampling": "sampling",
+    "saving": "saving",
+    "loading": "loading",
+    "caching": "loading",
+    "other": "loading",
+}
+
+
+def _silence(
+    now: float, loss: Series | None, observation: Observation | None
+) -> tuple[float | None, str | None]:
+    if observation is not None and (observation.log_bytes or (observation.steps or 0) > 0):
+        return 0.0, "the log or the step moved between two looks"
+    if loss is not None and len(loss):
+        last = loss.wall_times[-1]
+        if math.isfinite(last):
+            return max(0.0, now - last), f"step {loss.steps[-1]} in the metrics database"
+    return None, None
+
+
+def _median_s(loss: Series | None) -> float | None:
+    from aitk_core.statistics.speed import gaps_of, median_of
+
+    if loss is None or not len(loss):
+        return None
+    per_step = gaps_of(list(loss.wall_times), list(loss.steps)).per_step_s
+    return median_of(per_step) if len(per_step) else None
+
+
+def _log_says_ended(log: LogFacts | None) -> str | None:
+    if log is None:
+        return None
+    for event in reversed(log.scan.events):
+        if event.kind is LogEventKind.PROCESS_TERMINATED:
+            return event.text
+        if event.kind is LogEventKind.RUN_STARTED:
+            return None
+    return None
+
+
+def _downloads(log: LogFacts) -> bool:
+    lines = log.scan.lines[-3:]
+    return any(_DOWNLOAD.match(line.text) for line in lines)
+
+
+def _first_line(text: str) -> str:
+    lines = text.splitlines()
+    return (lines[0] if lines else "")[:200]
+
+
+def _last_line(log: LogFacts) -> str | None:
+    return log.scan.lines[-1].text[:200] if log.scan.lines else None

@@ -1,0 +1,1 @@
+"""The HTTP frontend: health, readiness, tool list, tool calls, and MCP on the same port."""

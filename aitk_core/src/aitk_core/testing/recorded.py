@@ -1,0 +1,175 @@
+"""Recorded runs of the real AI Toolkit, served by its REST contract without a socket.
+
+A recording is a folder with `run.json` and `log.txt`:
+
+    {"row": <job row as the backend answers it>,
+     "metrics": {key: [[step, wall_time, value], ...]},
+     "files": [{"path", "size"}], "samples": [path], "expected": {...}}
+
+    backend = recorded_backend(load_recordings(folder))
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from attrs import evolve, frozen
+
+if TYPE_CHECKING:
+    from starlette.applications import Starlette
+    from starlette.requests import Request
+    from starlette.responses import Response
+
+    from aitk_core.backend.client import AiToolkitBackend
+
+_TAIL_BYTES: Final = 5 * 1024 * 1024
+_PAGE_POINTS: Final = 20_000
+_NO_GPU: Final = {
+    "hasNvidiaSmi": False,
+    "isMac": False,
+    "gpus": [],
+    "error": "nvidia-smi not found or not accessible",
+}
+
+
+@frozen(kw_only=True)
+class Recording:
+    """One run as it stood at the end of its recording."""
+
+    name: str
+    row: Mapping[str, Any]
+    metrics: Mapping[str, list[list[Any]]]
+    log: str
+    files: list[Mapping[str, Any]]
+    samples: list[str]
+    expected: Mapping[str, Any]
+    """What really happened."""
+
+    @property
+    def job_id(self) -> str:
+        """Return the backend's id of the job."""
+        return str(self.row["id"])
+
+    @property
+    def last_wall_time(self) -> float | None:
+        """Return the wall time of the newest metric, Unix seconds, or None."""
+        times = [point[1] for points in self.metrics.values() for point in points]
+        return max(times, default=None)
+
+    def without(self, *, log: bool = False, metrics: bool = False) -> Recording:
+        """Return the same run with its log or its metrics gone."""
+        return evolve(
+            self, log="" if log else self.log, metrics={} if metrics else self.metrics
+        )
+
+
+def load_recordings(folder: Path) -> dict[str, Recording]:
+    """Return the recordings below a folder, by name."""
+    found = {}
+    for path in sorted(folder.iterdir()):
+        run = json.loads((path / "run.json").read_text("utf-8"))
+        log = (path / "log.txt").read_bytes().decode("utf-8", "replace")
+        found[path.name] = Recording(name=path.name, log=log, **run)
+    return found
+
+
+def recorded_backend(recordings: Iterable[Recording]) -> AiToolkitBackend:
+    """Return the real client, connected to the recordings."""
+    import httpx
+
+    from aitk_core.backend.client import AiToolkitBackend
+
+    transport = httpx.ASGITransport(app=recorded_app(recordings))
+    return AiToolkitBackend("http://recorded.test", transport=transport)
+
+
+def recorded_app(recordings: Iterable[Recording]) -> Starlette:
+    """Return the routes that reading a run needs, over recordings."""
+    from starlette.applications import Starlette
+    from starlette.responses import JSONResponse
+    from starlette.routing import Route
+
+    runs = {recording.job_id: recording for recording in recordings}
+
+    def answer(body: Any, status: int = 200) -> Response:
+        return JSONResponse(body, status_code=status)
+
+    def jobs(request: Request) -> Response:
+        if "id" in request.query_params:
+            found = runs.get(request.query_params["id"])
+            return answer(None if found is None else dict(found.row))
+        rows = [dict(run.row) for run in runs.values()]
+        if "only_active" in request.query_params:
+            rows = [row for row in rows if row["status"] in ("running", "queued", "stopping")]
+        return answer({"jobs": rows})
+
+    def of_job(request: Request) -> Response:
+        run = runs.get(request.path_params["job_id"])
+        if run is None:
+            return answer({"error": "Job not found"}, 404)
+        what = request.path_params["what"]
+        if what == "log":
+            return answer(_log(run, request.query_params))
+        if what == "loss":
+            return answer(_loss(run, request.query_params))
+        if what == "files":
+            return answer({"files": run.files})
+        return answer({"samples": run.samples})
+
+    fixed = {
+        "/api/auth": {"isAuthenticated": True},
+        "/api/gpu": _NO_GPU,
+        "/api/cpu": {
+            "name": "recorded",
+            "cores": 2,
+            "temperature": 0,
+            "totalMemory": 8192.0,
+            "freeMemory": 4096.0,
+            "availableMemory": 6144.0,
+            "currentLoad": 50.0,
+        },
+        "/api/queue": {"queues": [{"id": 1, "gpu_ids": "0", "is_running": False}]},
+        "/api/settings": {
+            "TRAINING_FOLDER": "/toolkit/output",
+            "DATASETS_FOLDER": "/toolkit/datasets",
+            "MODELS_PATH": "",
+        },
+    }
+
+    def constant(request: Request) -> Response:
+        return answer(fixed[request.url.path])
+
+    return Starlette(
+        routes=[
+            Route("/api/jobs", jobs),
+            Route("/api/jobs/{job_id}/{what}", of_job),
+            *(Route(path, constant) for path in fixed),
+        ]
+    )
+
+
+def _log(run: Recording, query: Mapping[str, str]) -> dict[str, Any]:
+    data = run.log.encode("utf-8")
+    if not data:
+        return {"log": "", "offset": 0, "reset": True}
+    offset = int(query["offset"]) if "offset" in query else None
+    reset = offset is None or offset > len(data)
+    part = data[-_TAIL_BYTES:] if reset else data[offset:]
+    return {"log": part.decode("utf-8", "replace"), "offset": len(data), "reset": reset}
+
+
+def _loss(run: Recording, query: Mapping[str, str]) -> dict[str, Any]:
+    key = query.get("key", "loss")
+    if not run.metrics:
+        return {"keys": [], "key": "loss", "points": []}
+    since = int(query["since_step"]) if "since_step" in query else -1
+    limit = min(int(query.get("limit", 2000)), _PAGE_POINTS)
+    points = [
+        {"step": step, "wall_time": wall_time, "value": value}
+        for step, wall_time, value in run.metrics.get(key, [])
+        if step > since
+    ]
+    return {"key": key, "keys": sorted(run.metrics), "points": points[:limit]}

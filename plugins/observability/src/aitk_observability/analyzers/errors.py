@@ -1,0 +1,246 @@
+"""Failures that the job's row and its log state, by anchored signatures.
+
+A signature in a run that went on is no failure of the run: it is told as a warning, with the
+line. Tracebacks of a stop that somebody asked for are no failures at all.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from aitk_core.evidence.logevents import LogEventKind
+from aitk_core.records.findings import Analysis, EvidenceRef, Finding, Remedy
+from aitk_observability.signatures import Hit, find_hits
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from aitk_core.evidence.logtraceback import Traceback
+    from aitk_core.evidence.records import RunEvidence
+
+_CATEGORIES: Final = ("oom", "traceback", "io", "network", "numerical", "generic_error")
+_CATEGORY_OF: Final = {
+    "memory": "oom",
+    "disk": "io",
+    "data": "io",
+    "network": "network",
+    "auth": "network",
+    "numeric": "numerical",
+}
+_METHOD: Final = "signatures_v1"
+_QUOTED: Final = 300
+"""Characters of a quoted line."""
+_SAMPLES: Final = 3
+"""Lines for each category in the contract's `sample_lines`."""
+_STOPS: Final = frozenset({LogEventKind.JOB_STOPPED, LogEventKind.JOB_RETURNING})
+_ENDS_OF_A_STOP: Final = frozenset({"PROC_EXIT_CODE"})
+_ROW: Final = 0
+"""Line number of what stands in the job's row and not in the log."""
+
+
+def analyze(evidence: RunEvidence) -> Analysis:
+    """Judge what the row and the log say went wrong."""
+    failed = evidence.job.status == "error"
+    if evidence.log is None and not failed:
+        reason = evidence.missing.get("log", "there is no log")
+        return Analysis(assessed=False, reason=f"the log could not be read: {reason}", facts=_none())
+    if evidence.log is not None and not evidence.log.scan.line_count and not failed:
+        return Analysis(assessed=False, reason="the log is empty", facts=_none())
+    tracebacks = evidence.log.scan.tracebacks if evidence.log is not None else ()
+    hits = _hits(evidence, tracebacks)
+    findings: list[Finding] = []
+    if failed:
+        findings.append(_failure(evidence, hits, tracebacks))
+    cause = findings[0].code if findings else None
+    findings += [f for f in _others(hits, failed=failed) if f.code != cause]
+    findings += _exceptions(tracebacks, failed=failed)
+    return Analysis(findings=tuple(findings), facts=_facts(hits, tracebacks, findings))
+
+
+def _hits(evidence: RunEvidence, tracebacks: Iterable[Traceback]) -> list[Hit]:
+    lines: list[tuple[int, str]] = []
+    stopped = any(t.benign for t in tracebacks)
+    benign = [range(t.first_line, t.last_line + 1) for t in tracebacks if t.benign]
+    if evidence.log is not None:
+        scan = evidence.log.scan
+        stopped = stopped or any(event.kind in _STOPS for event in scan.events)
+        lines = [
+            (line.number, line.text)
+            for line in scan.messages
+            if not any(line.number in span for span in benign)
+        ]
+    if evidence.job.status == "error":
+        info = (evidence.job.info or "")[:20_000]
+        lines += [(_ROW, line) for line in info.splitlines()]
+    hits = find_hits(lines)
+    if stopped:
+        hits = [hit for hit in hits if hit.signature.code not in _ENDS_OF_A_STOP]
+    return hits
+
+
+def _failure(
+    evidence: RunEvidence, hits: list[Hit], tracebacks: Iterable[Traceback]
+) -> Finding:
+    """Return why a job with status error failed."""
+    info = (evidence.job.info or "").strip()
+    handled = _handled_lines(tracebacks)
+    causes = [
+        hit
+        for hit in hits
+        if hit.signature.severity == "critical" and hit.number not in handled
+    ]
+    # The exit code only says that something else went wrong; the row's own text says what.
+    causes.sort(key=lambda hit: (hit.signature.code in _ENDS_OF_A_STOP, hit.number != _ROW))
+    quote = _first_line(info)
+    last = [t for t in tracebacks if not t.benign and not t.handled]
+    references = [EvidenceRef(source="job", quote=quote[:_QUOTED])] if quote else []
+    if last:
+        references.append(
+            EvidenceRef(
+                source="log",
+                lines=(last[-1].first_line, last[-1].last_line),
+                quote=f"{last[-1].exception_type}: {last[-1].exception_message}"[:_QUOTED],
+            )
+        )
+    if causes and causes[0].signature.code not in _ENDS_OF_A_STOP:
+        signature = causes[0].signature
+        return Finding(
+            code=signature.code,
+            category="errors",
+            severity="critical",
+            message=f"the run failed: {quote or causes[0].text[:_QUOTED]}. {signature.cause}",
+            n=1,
+            method=_METHOD,
+            confidence=signature.confidence,
+            confidence_source="catalogue",
+            evidence=tuple(references),
+            remedies=_remedies(causes[0]),
+        )
+    return Finding(
+        code="RUN_FAILED",
+        category="errors",
+        severity="critical",
+        message=f"the run failed: {quote or 'the backend gives no reason'}",
+        n=1,
+        method="row_status_v1",
+        confidence=1.0,
+        confidence_source="deterministic",
+        evidence=tuple(references),
+        unknown=("the cause: no known signature matches what the run printed",),
+    )
+
+
+def _others(hits: list[Hit], *, failed: bool) -> list[Finding]:
+    grouped: dict[str, list[Hit]] = {}
+    for hit in hits:
+        grouped.setdefault(hit.signature.code, []).append(hit)
+    findings = []
+    for code, found in grouped.items():
+        signature = found[0].signature
+        if failed and code in _ENDS_OF_A_STOP:
+            continue  # the consequence of the cause, which is told
+        went_on = ("the run went on after it, so it did not end it",) if not failed else ()
+        findings.append(
+            Finding(
+                code=code,
+                category="errors",
+                severity="info" if signature.severity == "info" else "warning",
+                message=f"{signature.cause} (seen {len(found)} times)",
+                n=len(found),
+                method=_METHOD,
+                confidence=signature.confidence,
+                confidence_source="catalogue",
+                evidence=(
+                    EvidenceRef(
+                        source="log",
+                        lines=tuple(hit.number for hit in found[:5]),
+                        quote=found[0].text[:_QUOTED],
+                    ),
+                ),
+                remedies=_remedies(found[0]),
+                unknown=went_on,
+            )
+        )
+    return findings
+
+
+def _exceptions(tracebacks: Iterable[Traceback], *, failed: bool) -> list[Finding]:
+    if failed:
+        return []
+    odd = [t for t in tracebacks if not t.benign and not t.handled]
+    return [
+        Finding(
+            code="EXCEPTION_IN_LOG",
+            category="errors",
+            severity="warning",
+            message=f"an exception was printed {len(odd)} times; the last: "
+            f"{odd[-1].exception_type}: {odd[-1].exception_message}"[:_QUOTED],
+            n=len(odd),
+            method="log_traceback_v1",
+            confidence_source="not_stated",
+            evidence=(
+                EvidenceRef(source="log", lines=(odd[-1].first_line, odd[-1].last_line)),
+            ),
+            unknown=("whether it harmed the run: the backend does not call the run failed",),
+        )
+    ] if odd else []
+
+
+def _remedies(hit: Hit) -> tuple[Remedy, ...]:
+    return tuple(
+        Remedy(action=change, path=None if " " in path else f"config.process.0.{path}")
+        if path != "action"
+        else Remedy(action=change)
+        for path, change in hit.signature.remedies
+    )
+
+
+def _handled_lines(tracebacks: Iterable[Traceback]) -> set[int]:
+    return {
+        number
+        for t in tracebacks
+        if t.handled
+        for number in range(t.first_line, t.last_line + 1)
+    }
+
+
+def _first_line(text: str) -> str:
+    return next((line for line in text.splitlines() if line.strip()), "")
+
+
+def _none() -> dict[str, Any]:
+    return {
+        "category_counts": dict.fromkeys(_CATEGORIES, 0),
+        "sample_lines": {},
+        "total_mentions": 0,
+        "dominant_category": None,
+        "severity": "none",
+    }
+
+
+def _facts(
+    hits: list[Hit], tracebacks: Iterable[Traceback], findings: list[Finding]
+) -> dict[str, Any]:
+    facts = _none()
+    counts: dict[str, int] = facts["category_counts"]
+    samples: dict[str, list[str]] = facts["sample_lines"]
+    for hit in hits:
+        category = _CATEGORY_OF.get(hit.signature.category, "generic_error")
+        counts[category] += 1
+        lines = samples.setdefault(category, [])
+        if len(lines) < _SAMPLES:
+            lines.append(hit.text.strip()[:_QUOTED])
+    for traceback in tracebacks:
+        if not traceback.benign:
+            counts["traceback"] += 1
+            lines = samples.setdefault("traceback", [])
+            if len(lines) < _SAMPLES:
+                lines.append(
+                    f"{traceback.exception_type}: {traceback.exception_message}"[:_QUOTED]
+                )
+    facts["total_mentions"] = sum(counts.values())
+    if facts["total_mentions"]:
+        facts["dominant_category"] = max(_CATEGORIES, key=lambda name: counts[name])
+    severities = {finding.severity for finding in findings}
+    facts["severity"] = next((s for s in ("critical", "warning") if s in severities), "none")
+    return facts

@@ -1,0 +1,1 @@
+"""Scores of runs and the bands their differences fall in, one module group per method."""

@@ -1,0 +1,91 @@
+"""Signatures of known failures, read from package data, searched in linear time."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+from attrs import frozen
+
+
+@frozen(kw_only=True)
+class Signature:
+    """One known failure. The data names its source."""
+
+    code: str
+    category: str
+    severity: str
+    confidence: float
+    patterns: tuple[tuple[str, re.Pattern[str]], ...]
+    """A literal that every match holds, and the expression for one line."""
+    cause: str
+    remedies: tuple[tuple[str, str], ...]
+    """Config path or other place, and the change to make there."""
+
+
+@frozen(kw_only=True)
+class Hit:
+    """A line that a signature matched."""
+
+    signature: Signature
+    number: int
+    text: str
+
+
+@cache
+def signatures() -> tuple[Signature, ...]:
+    """Return the signatures, most specific first."""
+    text = (files("aitk_observability") / "data" / "signatures.json").read_text("utf-8")
+    return tuple(_signature(entry) for entry in json.loads(text)["signatures"])
+
+
+def _signature(entry: dict[str, Any]) -> Signature:
+    return Signature(
+        code=entry["code"],
+        category=entry["category"],
+        severity=entry["severity"],
+        confidence=entry["confidence"],
+        patterns=tuple((p["contains"], re.compile(p["regex"])) for p in entry["patterns"]),
+        cause=entry["cause"],
+        remedies=tuple((r["path"], r["change"]) for r in entry["remedies"]),
+    )
+
+
+def find_hits(lines: Iterable[tuple[int, str]], *, limit: int = 1000) -> list[Hit]:
+    """Return at most `limit` hits, in the order of the lines; a line hits each code once.
+
+    Lines that show the job's own config (JSON with a quoted key) hold prompts and captions,
+    and are passed over.
+    """
+    kept = [(n, t) for n, t in lines if t and not t.lstrip().startswith('"')]
+    blob = "\n".join(text for _, text in kept)
+    # One substring test over the whole text settles nearly every signature.
+    present = [
+        (signature, contains, pattern)
+        for signature in signatures()
+        for contains, pattern in signature.patterns
+        if contains in blob
+    ]
+    if not present:
+        return []
+    return list(_limited(_hits(kept, present), limit))
+
+
+def _hits(
+    kept: list[tuple[int, str]], present: list[tuple[Signature, str, re.Pattern[str]]]
+) -> Iterator[Hit]:
+    for number, text in kept:
+        seen: set[str] = set()
+        for signature, contains, pattern in present:
+            if signature.code not in seen and contains in text and pattern.search(text):
+                seen.add(signature.code)
+                yield Hit(signature=signature, number=number, text=text)
+
+
+def _limited(hits: Iterator[Hit], limit: int) -> Iterator[Hit]:
+    for _, hit in zip(range(limit), hits, strict=False):
+        yield hit

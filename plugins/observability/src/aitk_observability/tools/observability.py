@@ -1,0 +1,55 @@
+"""get-training-observability."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from aitk_core.errors import InvalidArgumentsError, UnknownToolError
+from aitk_core.evidence.collector import collect_run
+from aitk_core.records.results import ToolResult
+
+if TYPE_CHECKING:
+    from aitk_core.protocols import ToolContext
+    from aitk_observability.arguments import GetTrainingObservability
+
+
+async def get_training_observability(
+    arguments: GetTrainingObservability, context: ToolContext
+) -> ToolResult:
+    """Collect a run's evidence, let the installed analyzers judge it, and report."""
+    config = await _saved_config(arguments.config_name, context)
+    await context.progress(0, 3, "collecting evidence")
+    evidence = await collect_run(context, arguments.job_id, config=config)
+    await context.progress(1, 3, "analyzing")
+    outcomes = await context.analyze("run", evidence)
+    await context.progress(2, 3, "reporting")
+    from aitk_observability.report.build import build
+    from aitk_observability.report.summary import summarize
+
+    source = "saved_config" if config is not None else "job_payload" if evidence.job.config else None
+    config_context = {
+        "requested_config_name": arguments.config_name,
+        "resolved_config_name": arguments.config_name or evidence.config.name,
+        "config_source": source,
+    }
+
+    def report() -> dict[str, Any]:
+        return build(arguments, evidence, outcomes, config_context=config_context)
+
+    data = await context.run(report)
+    return ToolResult(data=data, summary=summarize(data))
+
+
+async def _saved_config(name: str | None, context: ToolContext) -> dict[str, Any] | None:
+    """Return the saved config; one that does not exist is an error, never ignored."""
+    if name is None:
+        return None
+    try:
+        answer = await context.call_tool("get-config", {"name": name})
+    except UnknownToolError as error:
+        raise InvalidArgumentsError(
+            "config_name needs a tool that reads saved configs, and none is installed",
+            remedy="leave config_name out to judge by the job's own config",
+        ) from error
+    config: dict[str, Any] = (answer.data or {})["config"]
+    return config

@@ -1,0 +1,311 @@
+"""The small denoiser: a frozen base network with LoRA adapters, gradients written by hand.
+
+A picture of 16 by 16 pixels is cut into 16 patches. For each patch the network sees the noisy
+patch, the mean colours of all patches, its place, the noise level and the caption, and passes
+them through three dense layers. Noise levels run from 0 (clean) to 1 (noise only) on the cosine
+schedule (Nichol and Dhariwal 2021, section 3.2); the noise is predicted through the
+preconditioning of Karras et al. 2022, section 5, written for noise instead of the clean picture.
+"""
+
+from __future__ import annotations
+
+import math
+import zlib
+from typing import TYPE_CHECKING, Any, Final
+
+import attrs
+import numpy as np
+import numpy.typing as npt
+
+from aitk_sandbox.pictures import SIDE, generic_pictures
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+Array = npt.NDArray[np.floating[Any]]
+
+PATCH: Final = 4
+_ACROSS: Final = SIDE // PATCH
+TOKENS: Final = _ACROSS * _ACROSS
+PATCH_DIM: Final = PATCH * PATCH * 3
+CAPTION_DIM: Final = 24
+_LEVEL_DIM: Final = 16
+HIDDEN: Final = 192
+INPUT_DIM: Final = PATCH_DIM + TOKENS * 3 + TOKENS + _LEVEL_DIM + CAPTION_DIM
+
+DATA_STD: Final = 0.5
+"""Standard deviation assumed of the pictures, as in Karras et al. 2022, table 1."""
+
+LEVEL_MIN: Final = 0.02
+LEVEL_MAX: Final = 0.98
+"""Levels are kept off the ends, where nothing is left to predict or nothing to see."""
+
+LAYERS: Final = ("layer_in", "layer_hidden", "layer_out")
+
+ADAPTER_GAIN: Final = 0.25
+"""Share of alpha over rank that counts, so that the learning rates of real LoRA runs, 1e-4 to
+1e-2, train this small network; measured on the demo pictures."""
+
+_BASE_SEED: Final = 7
+_BASE_PICTURES: Final = 384
+_BASE_LEVELS_PER_PICTURE: Final = 4
+_RIDGE: Final = 3.0
+"""Ridge penalty of the base fit; chosen by hand on held-out generic pictures."""
+
+
+@attrs.frozen(kw_only=True, eq=False)
+class Batch:
+    """Noisy pictures and what was added to them."""
+
+    noisy: Array
+    """(batch, 16, 16, 3)."""
+    noise: Array
+    """(batch, 16, 16, 3), what the network has to predict."""
+    levels: Array
+    """(batch,), from 0.02 to 0.98."""
+    captions: Array
+    """(batch, 24); a dropped caption is a row of zeros."""
+
+
+@attrs.define(kw_only=True, eq=False)
+class Network:
+    """Base weights and the adapters on them."""
+
+    base: dict[str, Array]
+    adapters: dict[str, Array]
+    """`<layer>.down` (rank, in) and `<layer>.up` (out, rank)."""
+    strength: float
+    """`ADAPTER_GAIN` times alpha over rank."""
+    dtype: str = "fp32"
+    """`fp32`, `bf16` or `fp16`: what every intermediate result is rounded to."""
+
+    def predict(self, noisy: Array, levels: Array, captions: Array) -> Array:
+        """Return the predicted noise, (batch, 16, 16, 3)."""
+        return self._forward(noisy, levels, captions)[0]
+
+    def loss(self, batch: Batch) -> float:
+        """Return the mean squared error of the predicted noise."""
+        error = self.predict(batch.noisy, batch.levels, batch.captions) - batch.noise
+        return float(np.mean(error * error))
+
+    def loss_and_gradients(self, batch: Batch) -> tuple[float, dict[str, Array]]:
+        """Return the loss and its gradient for each adapter array.
+
+        A loss that is not finite comes with gradients that are not finite either.
+        """
+        predicted, kept = self._forward(batch.noisy, batch.levels, batch.captions)
+        error = predicted - batch.noise
+        loss = float(np.mean(error * error))
+        _, gain = preconditioning(batch.levels)
+        gradient = self._round(
+            to_patches(error * (2.0 / error.size) * _spread(gain)).reshape(-1, PATCH_DIM)
+        )
+        gradients: dict[str, Array] = {}
+        back = self._dense_back("layer_out", kept["hidden_2"], gradient, gradients)
+        inner = self._dense_back(
+            "layer_hidden", kept["hidden_1"], back * _silu_slope(kept["before_2"]), gradients
+        )
+        back = self._round(back + inner)
+        self._dense_back(
+            "layer_in", kept["features"], back * _silu_slope(kept["before_1"]), gradients
+        )
+        return loss, gradients
+
+    def _forward(
+        self, noisy: Array, levels: Array, captions: Array
+    ) -> tuple[Array, dict[str, Array]]:
+        skip, gain = preconditioning(levels)
+        features = self._round(_features(noisy, levels, captions))
+        before_1 = self._dense("layer_in", features)
+        hidden_1 = self._round(_silu(before_1))
+        before_2 = self._dense("layer_hidden", hidden_1)
+        hidden_2 = self._round(hidden_1 + _silu(before_2))
+        out = self._dense("layer_out", hidden_2).reshape(-1, TOKENS, PATCH_DIM)
+        predicted = self._round(_spread(skip) * noisy + _spread(gain) * from_patches(out))
+        kept = {
+            "features": features,
+            "before_1": before_1,
+            "hidden_1": hidden_1,
+            "before_2": before_2,
+            "hidden_2": hidden_2,
+        }
+        return predicted, kept
+
+    def _dense(self, layer: str, values: Array) -> Array:
+        plain = values @ self.base[f"{layer}.weight"].T + self.base[f"{layer}.bias"]
+        if f"{layer}.down" not in self.adapters:
+            return self._round(plain)
+        narrow = self._round(values @ self.adapters[f"{layer}.down"].T)
+        added = self._round(narrow @ self.adapters[f"{layer}.up"].T)
+        return self._round(plain + self.strength * added)
+
+    def _dense_back(
+        self, layer: str, values: Array, gradient: Array, gradients: dict[str, Array]
+    ) -> Array:
+        gradient = self._round(gradient)
+        down, up = self.adapters[f"{layer}.down"], self.adapters[f"{layer}.up"]
+        narrow = self._round(self.strength * (gradient @ up))
+        gradients[f"{layer}.up"] = self.strength * (gradient.T @ (values @ down.T))
+        gradients[f"{layer}.down"] = narrow.T @ values
+        return self._round(gradient @ self.base[f"{layer}.weight"] + narrow @ down)
+
+    def _round(self, values: Array) -> Array:
+        if self.dtype == "fp16":
+            return values.astype(np.float16).astype(np.float32)
+        if self.dtype == "bf16":
+            return round_bf16(values)
+        return values
+
+
+def round_bf16(values: Array) -> Array:
+    """Round to bfloat16: the upper half of a float32, to nearest; keeps NaN and infinity."""
+    bits = np.ascontiguousarray(values, dtype=np.float32).view(np.uint32)
+    rounded = ((bits + np.uint32(0x8000)) & np.uint32(0xFFFF0000)).view(np.float32)
+    return np.where(np.isfinite(values), rounded, values)
+
+
+def preconditioning(levels: Array) -> tuple[Array, Array]:
+    """Return how much of the noisy picture, and of the network's answer, is the noise.
+
+    Both (batch,). From Karras et al. 2022, table 1, with the clean picture eliminated.
+    """
+    signal, noise = schedule(levels)
+    variance = (signal * DATA_STD) ** 2 + noise**2
+    return noise / variance, signal * DATA_STD / np.sqrt(variance)
+
+
+def schedule(levels: Array) -> tuple[Array, Array]:
+    """Return the shares of picture and noise at these levels, squares adding up to 1."""
+    angle = levels * (math.pi / 2)
+    return np.cos(angle), np.sin(angle)
+
+
+def make_batch(pictures: Array, noise: Array, levels: Array, captions: Array) -> Batch:
+    """Add noise to pictures; shapes as in `Batch`."""
+    levels = np.clip(levels, LEVEL_MIN, LEVEL_MAX)
+    signal, share = schedule(levels)
+    noisy = _spread(signal) * pictures + _spread(share) * noise
+    return Batch(noisy=noisy, noise=noise, levels=levels, captions=captions)
+
+
+def embed_caption(caption: str) -> npt.NDArray[np.float32]:
+    """Return (24,) float32: the mean of a fixed random direction for each word.
+
+    An empty caption is all zeros.
+    """
+    total = np.zeros(CAPTION_DIM, dtype=np.float32)
+    words = caption.lower().replace(",", " ").split()
+    for word in words:
+        seed = zlib.crc32(word.encode())
+        total += np.random.default_rng(seed).normal(size=CAPTION_DIM).astype(np.float32)
+    return total / np.float32(max(1, len(words)))
+
+
+def fit_base() -> dict[str, npt.NDArray[np.float32]]:
+    """Fit the base network on generic pictures; the same weights every time.
+
+    The first two layers are random features; the last one is the ridge solution for the
+    training objective on those features (Rahimi and Recht 2008).
+    """
+    generator = np.random.default_rng(_BASE_SEED)
+    base = {
+        "layer_in.weight": generator.normal(size=(HIDDEN, INPUT_DIM)) * 1.2 / math.sqrt(PATCH_DIM),
+        "layer_in.bias": generator.normal(size=HIDDEN) * 0.3,
+        "layer_hidden.weight": generator.normal(size=(HIDDEN, HIDDEN)) / math.sqrt(HIDDEN),
+        "layer_hidden.bias": generator.normal(size=HIDDEN) * 0.3,
+        "layer_out.weight": np.zeros((PATCH_DIM, HIDDEN)),
+        "layer_out.bias": np.zeros(PATCH_DIM),
+    }
+    weights: dict[str, Array] = {name: value.astype(np.float32) for name, value in base.items()}
+    network = Network(base=weights, adapters={}, strength=0.0)
+    drawn = generic_pictures(_BASE_PICTURES, seed=_BASE_SEED)
+    pictures = np.repeat(stack_pixels([item.pixels for item in drawn]), _BASE_LEVELS_PER_PICTURE, 0)
+    captions = np.repeat(
+        np.stack([embed_caption(item.caption) for item in drawn]), _BASE_LEVELS_PER_PICTURE, 0
+    )
+    # A tenth without caption, as caption dropout does, so that guidance has something to steer by.
+    captions[generator.random(len(captions)) < 0.1] = 0  # noqa: PLR2004 - share named above
+    noise = generator.normal(size=pictures.shape).astype(np.float32)
+    levels = generator.uniform(LEVEL_MIN, LEVEL_MAX, size=len(pictures)).astype(np.float32)
+    batch = make_batch(pictures, noise, levels, captions)
+    hidden = network._forward(batch.noisy, batch.levels, batch.captions)[1]["hidden_2"]  # noqa: SLF001 - same module
+    skip, gain = preconditioning(batch.levels)
+    weight = np.repeat(gain, TOKENS)[:, None]
+    target = to_patches(noise - _spread(skip) * batch.noisy).reshape(-1, PATCH_DIM)
+    rows = np.concatenate([hidden, np.ones((len(hidden), 1), np.float32)], axis=1) * weight
+    gram = rows.T @ rows + _RIDGE * np.eye(rows.shape[1], dtype=np.float32)
+    solution = np.linalg.solve(gram, rows.T @ target)
+    weights["layer_out.weight"] = np.ascontiguousarray(solution[:-1].T)
+    weights["layer_out.bias"] = solution[-1]
+    return {name: value.astype(np.float32) for name, value in weights.items()}
+
+
+def stack_pixels(pictures: Sequence[npt.NDArray[np.float32]]) -> npt.NDArray[np.float32]:
+    """Return pictures as one array, (count, 16, 16, 3)."""
+    return np.stack(pictures)
+
+
+def new_adapters(
+    base: Mapping[str, Array], *, rank: int, generator: np.random.Generator
+) -> dict[str, Array]:
+    """Return fresh adapters: random down, zero up, so that training starts at the base network.
+
+    Initialisation as in Hu et al. 2021, section 4.1.
+    """
+    adapters: dict[str, Array] = {}
+    for layer in LAYERS:
+        outputs, inputs = base[f"{layer}.weight"].shape
+        bound = 1 / math.sqrt(inputs)
+        down = generator.uniform(-bound, bound, size=(rank, inputs))
+        adapters[f"{layer}.down"] = down.astype(np.float32)
+        adapters[f"{layer}.up"] = np.zeros((outputs, rank), dtype=np.float32)
+    return adapters
+
+
+def to_patches(pictures: Array) -> Array:
+    """Cut (batch, 16, 16, 3) into (batch, 16, 48)."""
+    cut = pictures.reshape(-1, _ACROSS, PATCH, _ACROSS, PATCH, 3)
+    return cut.transpose(0, 1, 3, 2, 4, 5).reshape(-1, TOKENS, PATCH_DIM)
+
+
+def from_patches(patches: Array) -> Array:
+    """Put (batch, 16, 48) together to (batch, 16, 16, 3)."""
+    cut = patches.reshape(-1, _ACROSS, _ACROSS, PATCH, PATCH, 3)
+    return cut.transpose(0, 1, 3, 2, 4, 5).reshape(-1, SIDE, SIDE, 3)
+
+
+def _features(noisy: Array, levels: Array, captions: Array) -> Array:
+    signal, noise = schedule(levels)
+    scaled = noisy * _spread(1 / np.sqrt((signal * DATA_STD) ** 2 + noise**2))
+    patches = to_patches(scaled)
+    count = len(patches)
+    means = patches.reshape(count, TOKENS, PATCH * PATCH, 3).mean(axis=2).reshape(count, -1)
+    # The means of a patch carry a quarter of its noise, so they are scaled up to matter as much.
+    whole = np.concatenate([means * PATCH, _level_waves(levels), captions], axis=1)
+    places = np.broadcast_to(np.eye(TOKENS, dtype=noisy.dtype), (count, TOKENS, TOKENS))
+    shared = np.broadcast_to(whole[:, None, :], (count, TOKENS, whole.shape[1]))
+    joined = np.concatenate([patches, places, shared], axis=2)
+    return joined.reshape(count * TOKENS, INPUT_DIM).astype(noisy.dtype)
+
+
+def _level_waves(levels: Array) -> Array:
+    octaves = 2.0 ** np.arange(_LEVEL_DIM // 2, dtype=levels.dtype)
+    angles = levels[:, None] * (octaves * (math.pi / 4))
+    return np.concatenate([np.sin(angles), np.cos(angles)], axis=1)
+
+
+def _spread(values: Array) -> Array:
+    return values[:, None, None, None]
+
+
+def _sigmoid(values: Array) -> Array:
+    return 0.5 * (1 + np.tanh(0.5 * values))
+
+
+def _silu(values: Array) -> Array:
+    return values * _sigmoid(values)
+
+
+def _silu_slope(values: Array) -> Array:
+    share = _sigmoid(values)
+    return share * (1 + values * (1 - share))

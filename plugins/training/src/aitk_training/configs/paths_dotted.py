@@ -1,0 +1,199 @@
+"""Changes of single values of a config by dotted path, and the differences of two configs.
+
+A path is relative to the config's `config` block, as the backend's own form writes it:
+`process.0.train.steps`. `config.process.0.train.steps` is the same. A key with a dot in it
+cannot be named.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from copy import deepcopy
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
+
+import attrs
+
+from aitk_core.errors import InvalidArgumentsError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+Keys: TypeAlias = tuple[str, ...]
+
+_INDEX: Final = re.compile(r"0|[1-9][0-9]{0,8}")
+_MISSING: Final = object()
+
+
+@attrs.frozen(kw_only=True)
+class Change:
+    """One value that an override changed."""
+
+    path: str
+    """Relative to `config`."""
+    old: Any
+    """None where the key was not there."""
+    new: Any
+    added: bool = False
+    """The key was not there: the backend ignores keys that it does not know."""
+    nearest: str | None = None
+    """For an added key, the key beside it that it resembles."""
+
+
+@attrs.frozen(kw_only=True)
+class Difference:
+    """One value that two configs do not share."""
+
+    path: str
+    """Relative to `config`; a value outside of that block has its path from the top."""
+    a: Any
+    b: Any
+    kind: Literal["changed", "added", "removed"]
+
+
+class _PathError(Exception):
+    """A path that leads nowhere; the text says why."""
+
+
+def apply_overrides(
+    config: Mapping[str, Any], overrides: Mapping[str, Any]
+) -> tuple[dict[str, Any], tuple[Change, ...]]:
+    """Return a changed copy of a config, and what changed.
+
+    Args:
+        config: The whole job config; it is not touched.
+        overrides: Dotted path to new value. A value that is the same already is no change.
+
+    Raises:
+        InvalidArgumentsError: With all paths that lead nowhere, or name the same place twice.
+    """
+    changed = deepcopy(dict(config))
+    faults: list[dict[str, str]] = []
+    changes: list[Change] = []
+    for keys, path, value in _distinct(overrides, faults):
+        try:
+            change = _set(changed.get("config"), keys, value)
+        except _PathError as error:
+            faults.append(_fault(path, str(error)))
+            continue
+        if change is not None:
+            changes.append(change)
+    if faults:
+        raise InvalidArgumentsError(
+            f"override {faults[0]['message']}",
+            remedy="give paths such as 'process.0.train.steps' that lead to a key of the config",
+            faults=faults,
+        )
+    return changed, tuple(changes)
+
+
+def config_diff(a: Mapping[str, Any], b: Mapping[str, Any]) -> tuple[Difference, ...]:
+    """Return what the second config has differently, in the order of the first one's keys.
+
+    Objects are compared key by key, lists of objects item by item; other lists are one value.
+    """
+    return tuple(_differences(a, b, ()))
+
+
+def _fault(path: str, message: str) -> dict[str, str]:
+    pointer = path.replace("~", "~0").replace("/", "~1")
+    return {"path": f"/overrides/{pointer}", "message": f"{path!r}: {message}"}
+
+
+def _distinct(
+    overrides: Mapping[str, Any], faults: list[dict[str, str]]
+) -> Iterator[tuple[Keys, str, Any]]:
+    taken: list[Keys] = []
+    for path, value in overrides.items():
+        parts = tuple(path.split("."))
+        keys = parts[1:] if parts[0] == "config" else parts
+        if not keys or not all(keys):
+            faults.append(_fault(path, "a path has keys with single dots between them"))
+        elif any(keys[: len(other)] == other or other[: len(keys)] == keys for other in taken):
+            faults.append(_fault(path, "overlaps with another override"))
+        else:
+            taken.append(keys)
+            yield keys, path, value
+
+
+def _set(inner: object, keys: Keys, value: Any) -> Change | None:
+    parent: Any = inner
+    if not isinstance(parent, dict):
+        raise _PathError("the config has no object 'config'")
+    for depth, key in enumerate(keys[:-1]):
+        parent = _child(parent, key, keys[:depth])
+    last, where = keys[-1], keys[:-1]
+    path = ".".join(keys)
+    if isinstance(parent, list):
+        index = _index(parent, last, where)
+        old = parent[index]
+        parent[index] = deepcopy(value)
+        return None if _same(old, value) else Change(path=path, old=old, new=value)
+    if not isinstance(parent, dict):
+        raise _PathError(f"{'.'.join(where)!r} is a single value and has no keys")
+    old = parent.get(last, _MISSING)
+    parent[last] = deepcopy(value)
+    if old is _MISSING:
+        close = get_close_matches(last, [key for key in parent if key != last], n=1)
+        nearest = close[0] if close else None
+        return Change(path=path, old=None, new=value, added=True, nearest=nearest)
+    return None if _same(old, value) else Change(path=path, old=old, new=value)
+
+
+def _child(parent: Any, key: str, where: Keys) -> Any:
+    if isinstance(parent, list):
+        return parent[_index(parent, key, where)]
+    if not isinstance(parent, dict):
+        raise _PathError(f"{'.'.join(where)!r} is a single value and has no keys")
+    if key not in parent:
+        names = [each for each in parent if isinstance(each, str)]
+        close = get_close_matches(key, names, n=1, cutoff=0.5)
+        hint = f", did you mean {close[0]!r}" if close else f"; there are: {', '.join(names)}"
+        raise _PathError(f"there is no {key!r} in {'.'.join(where) or 'config'!r}{hint}")
+    return parent[key]
+
+
+def _index(parent: list[Any], key: str, where: Keys) -> int:
+    if not _INDEX.fullmatch(key):
+        raise _PathError(f"{'.'.join(where)!r} is a list: {key!r} is no index")
+    if int(key) >= len(parent):
+        raise _PathError(f"{'.'.join(where)!r} has {len(parent)} items: there is no index {key}")
+    return int(key)
+
+
+def _same(a: Any, b: Any) -> bool:
+    """Return whether two JSON values are equal; true is not 1."""
+    if isinstance(a, bool) or isinstance(b, bool):
+        return a is b
+    if isinstance(a, dict) and isinstance(b, dict):
+        return a.keys() == b.keys() and all(_same(a[key], b[key]) for key in a)
+    if isinstance(a, list) and isinstance(b, list):
+        return len(a) == len(b) and all(map(_same, a, b))
+    return bool(a == b)
+
+
+def _by_item(value: Any) -> bool:
+    return isinstance(value, list) and any(isinstance(each, dict | list) for each in value)
+
+
+def _differences(a: Any, b: Any, keys: Keys) -> Iterator[Difference]:
+    if isinstance(a, Mapping) and isinstance(b, Mapping):
+        for key in dict.fromkeys([*a, *b]):
+            at_a, at_b = a.get(key, _MISSING), b.get(key, _MISSING)
+            yield from _differences(at_a, at_b, (*keys, str(key)))
+    elif isinstance(a, list) and isinstance(b, list) and (_by_item(a) or _by_item(b)):
+        for index in range(max(len(a), len(b))):
+            at_a = a[index] if index < len(a) else _MISSING
+            at_b = b[index] if index < len(b) else _MISSING
+            yield from _differences(at_a, at_b, (*keys, str(index)))
+    elif a is _MISSING:
+        yield Difference(path=_path(keys), a=None, b=b, kind="added")
+    elif b is _MISSING:
+        yield Difference(path=_path(keys), a=a, b=None, kind="removed")
+    elif not _same(a, b):
+        yield Difference(path=_path(keys), a=a, b=b, kind="changed")
+
+
+def _path(keys: Keys) -> str:
+    return ".".join(keys[1:] if keys[0] == "config" and len(keys) > 1 else keys)

@@ -1,0 +1,601 @@
+"""The bridge's routes, envelopes, codes and settings, asked in memory."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from importlib.metadata import EntryPoint
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, cast
+
+import httpx
+import pytest
+from attrs import frozen
+
+from aitk_core.application import Application
+from aitk_core.arguments import arg
+from aitk_core.errors import (
+    AitkError,
+    BackendUnreachableError,
+    ConflictError,
+    JobNotFoundError,
+    PathOutsideRootsError,
+)
+from aitk_core.frontends.http.app import build_app
+from aitk_core.hookspecs import GROUP, hookimpl
+from aitk_core.records.results import Image, Link, Text, ToolResult
+from aitk_core.settings import HttpSettings, SettingsSource
+from aitk_core.specs import Lazy, ToolSpec
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from aitk_core.backend.protocol import Backend
+    from aitk_core.protocols import ToolContext
+
+MODULE = "throw_away_bridge_plugin"
+REPORT = {"overall_health": "good", "losses": [0.5, 0.25], "note": "ünïcode"}
+SCHEMA = {
+    "$schema": "https://json-schema.org/draft/2020-12/schema",
+    "$id": "https://example.org/report.v1.schema.json",
+    "type": "object",
+    "required": ["overall_health"],
+}
+
+
+@frozen(kw_only=True)
+class Count:
+    lines: int = arg(10, description="Lines.", minimum=1, maximum=100)
+
+
+async def echo(arguments: Any, _context: ToolContext) -> ToolResult:
+    return ToolResult(data=dict(arguments), summary="echoed")
+
+
+async def answer(arguments: Any, _context: ToolContext) -> ToolResult:
+    return ANSWERS[arguments["of"]]
+
+
+async def report(_arguments: Any, _context: ToolContext) -> ToolResult:
+    return ToolResult(data=REPORT, summary="all is well", blocks=(Image(data=b"png"),))
+
+
+async def broken_report(_arguments: Any, _context: ToolContext) -> ToolResult:
+    return ToolResult(data={"losses": []})
+
+
+async def fail(arguments: Any, _context: ToolContext) -> ToolResult:
+    raise FAILURES[arguments["how"]]
+
+
+async def wait(_arguments: Any, _context: ToolContext) -> ToolResult:
+    await asyncio.Event().wait()
+    raise AssertionError
+
+
+async def count(arguments: Count, _context: ToolContext) -> ToolResult:
+    return ToolResult(data={"lines": arguments.lines})
+
+
+ANSWERS = {
+    "text": ToolResult(summary="only words"),
+    "image": ToolResult(blocks=(Image(data=b"png"),)),
+    "both": ToolResult(summary="words", blocks=(Image(data=b"png"), Text("more"))),
+    "nothing": ToolResult(),
+    "own-message": ToolResult(data={"message": "mine"}, summary="words"),
+    "not-finite": ToolResult(data={"temperature": float("nan"), "fan": float("inf")}, summary="x"),
+    "no-json": ToolResult(data={"when": object()}),
+    "surrogate": ToolResult(data={"line": "a\ud83d"}, summary="b\udc00"),
+    "link": ToolResult(data={"n": 1}, blocks=(Link(uri="aitk://runs/1", name="run"),)),
+    "long": ToolResult(data={str(n): [n, "x" * 50, {"y": n / 3}] for n in range(20_000)}),
+}
+FAILURES: dict[str, Exception] = {
+    "job": JobNotFoundError("no job 'nope'", remedy="list the jobs", job_id="nope"),
+    "conflict": ConflictError("the job runs"),
+    "path": PathOutsideRootsError("'/etc' is outside the roots"),
+    "backend": BackendUnreachableError("no connection", attempts=2),
+    "bug": RuntimeError("secret inside"),
+    "odd-details": AitkError("odd", what=object()),
+}
+FREE = {"type": "object"}
+
+
+class Tools:
+    folder: Path
+
+    @hookimpl
+    def aitk_schemas(self) -> list[Path]:
+        return [self.folder]
+
+    @hookimpl
+    def aitk_tools(self) -> list[ToolSpec]:
+        def tool(name: str, **more: Any) -> ToolSpec:
+            handler: Lazy[Any] = Lazy(f"{MODULE}:{name.replace('-', '_')}")
+            return ToolSpec(name=name, description="For tests.", handler=handler, **more)
+
+        return [
+            tool("echo", schema=FREE, title="Echo", meta={"example/x": 1}),
+            tool("answer", schema=FREE),
+            tool("report", contract="report.v1", text="json"),
+            tool("broken-report", contract="report.v1"),
+            tool("fail", schema=FREE, read_only=False),
+            tool("wait"),
+            tool("count", arguments=Count),
+        ]
+
+
+class Broken:
+    @hookimpl
+    def aitk_tools(self) -> list[ToolSpec]:
+        raise RuntimeError("boom")
+
+
+class Probed:
+    """A backend that only tells whether it is there."""
+
+    def __init__(self) -> None:
+        self.fault: Exception | None = None
+        self.probes = 0
+
+    async def probe(self) -> None:
+        self.probes += 1
+        if self.fault is not None:
+            raise self.fault
+
+
+Make = Any
+
+
+@pytest.fixture
+def make(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Make:
+    (tmp_path / "report.v1.schema.json").write_text(json.dumps(SCHEMA), encoding="utf-8")
+    module = ModuleType(MODULE)
+    tools = Tools()
+    tools.folder = tmp_path
+    handlers = (echo, answer, report, broken_report, fail, wait, count)
+    vars(module).update({handler.__name__: handler for handler in handlers})
+    vars(module).update(tools=tools, broken=Broken())
+    monkeypatch.setitem(sys.modules, MODULE, module)
+
+    def build(*plugins: str, backend: Any = None, environment: Any = None) -> Application:
+        points = [EntryPoint(name, f"{MODULE}:{name}", GROUP) for name in plugins or ("tools",)]
+        return Application(
+            points=points,
+            source=SettingsSource(environment=environment or {}),
+            backend=cast("Backend", backend or Probed()),
+        )
+
+    return build
+
+
+Asked = list[httpx.Response]
+
+
+def ask(
+    application: Application,
+    *requests: tuple[str, str] | tuple[str, str, dict[str, Any]],
+    settings: HttpSettings | None = None,
+) -> Asked:
+    """Ask one after another; a request is method, path and what httpx takes."""
+
+    async def run() -> Asked:
+        app = build_app(application, settings or HttpSettings())
+        transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+        client = httpx.AsyncClient(transport=transport, base_url="http://localhost:8080")
+        async with app.router.lifespan_context(app), client:
+            return [
+                await client.request(method, path, **(more[0] if more else {}))
+                for method, path, *more in cast("Any", requests)
+            ]
+
+    answers = asyncio.run(run())
+    for found in answers:
+        assert found.headers["content-type"] == "application/json; charset=utf-8"
+        if found.request.method != "HEAD":
+            assert found.headers["x-request-id"] == found.json()["request_id"]
+            assert found.json()["ok"] is (found.status_code == 200)
+    return answers
+
+
+def call(name: str, arguments: Any = None, **more: Any) -> tuple[str, str, dict[str, Any]]:
+    body = {"name": name, "arguments": arguments, **more}
+    return ("POST", "/mcp/tool", {"content": json.dumps(body)})
+
+
+def error_of(found: httpx.Response) -> tuple[int, str]:
+    return found.status_code, found.json()["error"]["code"]
+
+
+def test_health_says_who_answers_and_whether_a_token_is_set(make: Make) -> None:
+    (open_,) = ask(make(), ("GET", "/health"))
+    body = open_.json()
+    assert {key: body[key] for key in ("ok", "status", "service", "auth_enabled")} == {
+        "ok": True,
+        "status": "healthy",
+        "service": "ai-toolkit-mcp-http",
+        "auth_enabled": False,
+    }
+    assert "problems" not in body
+    guarded = HttpSettings(auth_token="s3cret")  # noqa: S106
+    (closed,) = ask(make(), ("GET", "/health"), settings=guarded)
+    assert closed.json()["auth_enabled"] is True
+
+
+def test_health_names_broken_plugins_and_stays_alive(make: Make) -> None:
+    (found,) = ask(make("tools", "broken"), ("GET", "/health"))
+    body = found.json()
+    assert (body["status"], body["degraded"]) == ("healthy", True)
+    assert body["problems"] == [
+        {
+            "plugin": "broken",
+            "distribution": "?",
+            "stage": "aitk_tools",
+            "severity": "error",
+            "reason": "RuntimeError: boom",
+        }
+    ]
+    guarded = HttpSettings(auth_token="s3cret")  # noqa: S106
+    (public,) = ask(make("tools", "broken"), ("GET", "/health"), settings=guarded)
+    assert "reason" not in public.json()["problems"][0]
+
+
+def test_pitfall_80_health_is_liveness_and_ready_asks_the_backend(make: Make) -> None:
+    backend = Probed()
+    backend.fault = BackendUnreachableError("no connection", remedy="start it", url="http://b")
+    alive, ready = ask(make(backend=backend), ("GET", "/health"), ("GET", "/ready"))
+    assert alive.status_code == 200
+    assert error_of(ready) == (503, "BACKEND_UNREACHABLE")
+    assert ready.json()["error"]["remedy"] == "start it"
+    (ready,) = ask(make(), ("GET", "/ready"))
+    assert (ready.status_code, ready.json()["status"]) == (200, "ready")
+
+
+def test_ready_bothers_the_backend_once_a_second_and_survives_its_bugs(make: Make) -> None:
+    backend = Probed()
+    backend.fault = RuntimeError("secret inside")
+    first, second = ask(make(backend=backend), ("GET", "/ready"), ("GET", "/ready"))
+    assert error_of(first) == error_of(second) == (503, "BACKEND_ERROR")
+    assert "secret" not in first.text
+    assert backend.probes == 1
+
+
+def test_tools_are_listed_as_mcp_lists_them(make: Make) -> None:
+    (found,) = ask(make(), ("GET", "/tools"))
+    body = found.json()
+    names = ["answer", "broken-report", "count", "echo", "fail", "report", "wait"]
+    assert [tool["name"] for tool in body["tools"]] == names
+    assert body["count"] == len(names)
+    by_name = {tool["name"]: tool for tool in body["tools"]}
+    assert by_name["report"]["outputSchema"] == SCHEMA
+    assert by_name["count"]["inputSchema"]["properties"]["lines"]["maximum"] == 100
+    assert by_name["fail"]["annotations"]["readOnlyHint"] is False
+    assert by_name["echo"]["meta"] == {"example/x": 1}
+    assert by_name["echo"]["title"] == "Echo"
+
+
+def test_headers_narrow_what_is_listed_and_run(make: Make) -> None:
+    narrow = {"headers": {"X-MCP-Readonly": "true", "X-MCP-Exclude-Tools": "echo"}}
+    tools, *refused = ask(
+        make(),
+        ("GET", "/tools", narrow),
+        ("POST", "/mcp/tool", {"json": {"name": "fail"}, **narrow}),
+        ("POST", "/mcp/tool", {"json": {"name": "echo"}, **narrow}),
+    )
+    names = {tool["name"] for tool in tools.json()["tools"]}
+    assert names == {"answer", "broken-report", "count", "report", "wait"}
+    assert [error_of(found) for found in refused] == [(403, "READ_ONLY"), (403, "NOT_PERMITTED")]
+
+
+def test_headers_never_widen(make: Make) -> None:
+    application = make(environment={"AITK_READ_ONLY": "1"})
+    (found,) = ask(
+        application,
+        ("POST", "/mcp/tool", {"json": {"name": "fail"}, "headers": {"X-MCP-Readonly": "0"}}),
+    )
+    assert error_of(found) == (403, "READ_ONLY")
+
+
+@pytest.mark.parametrize("path", ["/health", "/ready", "/tools"])
+def test_head_works_on_the_get_routes(make: Make, path: str) -> None:
+    (found,) = ask(make(), ("HEAD", path))
+    assert found.status_code == 200
+    assert found.headers["x-request-id"]
+
+
+def test_pitfall_121_a_json_document_is_sent_once_unless_asked_for_twice(make: Make) -> None:
+    once, twice = ask(make(), call("report"), call("report", include_result=True))
+    body = once.json()
+    assert body["data"] == REPORT
+    assert body["tool"] == "report"
+    image = {
+        "type": "image",
+        "data": "cG5n",
+        "mimeType": "image/png",
+        "annotations": None,
+        "meta": None,
+    }
+    text = {"type": "text", "text": "all is well", "annotations": None, "meta": None}
+    assert body["result"] == [text, image]
+    assert once.text.count("overall_health") == 1
+    document, *others = twice.json()["result"]
+    assert json.loads(document.pop("text")) == REPORT
+    assert document == {"type": "text", "annotations": None, "meta": None}
+    assert others == [text, image]
+
+
+def test_a_prose_tool_answers_its_data_with_the_text_as_message(make: Make) -> None:
+    echoed, own = ask(make(), call("echo", {"a": 1}), call("answer", {"of": "own-message"}))
+    assert echoed.json()["data"] == {"a": 1, "message": "echoed"}
+    assert [item["text"] for item in echoed.json()["result"]] == ["echoed"]
+    assert own.json()["data"] == {"message": "mine"}
+
+
+def test_a_tool_without_data_answers_message_item_or_items(make: Make) -> None:
+    image = {
+        "type": "image",
+        "data": "cG5n",
+        "mimeType": "image/png",
+        "annotations": None,
+        "meta": None,
+    }
+    text, item, items, nothing = (
+        found.json()
+        for found in ask(make(), *(call("answer", {"of": o}) for o in list(ANSWERS)[:4]))
+    )
+    assert text["data"] == {"message": "only words"}
+    assert [i["text"] for i in text["result"]] == ["only words"]
+    assert (item["data"], item["result"]) == ({"item": image}, [])
+    assert items["data"] == {
+        "items": [
+            {"type": "text", "value": "words"},
+            {"type": "image", "value": image},
+            {"type": "text", "value": "more"},
+        ]
+    }
+    assert [i["text"] for i in items["result"]] == ["words", "more"]
+    assert (nothing["data"], nothing["result"]) == ({"items": []}, [])
+
+
+def test_pitfall_71_numbers_that_json_lacks_are_null_and_nothing_else_slips_through(
+    make: Make,
+) -> None:
+    nan, no_json = ask(
+        make(), call("answer", {"of": "not-finite"}), call("answer", {"of": "no-json"})
+    )
+    assert nan.json()["data"] == {"temperature": None, "fan": None, "message": "x"}
+    assert error_of(no_json) == (500, "OUTPUT_SCHEMA_VIOLATION")
+    (sent,) = ask(
+        make(), ("POST", "/mcp/tool", {"content": '{"name":"echo","arguments":{"a":NaN}}'})
+    )
+    assert error_of(sent) == (400, "INVALID_JSON")
+    (huge,) = ask(
+        make(), ("POST", "/mcp/tool", {"content": '{"name":"echo","arguments":{"a":1e999}}'})
+    )
+    assert error_of(huge) == (400, "INVALID_ARGUMENTS")
+
+
+def test_unpaired_surrogates_never_leave(make: Make) -> None:
+    (found,) = ask(make(), call("answer", {"of": "surrogate"}))
+    assert found.json()["data"] == {"line": "a?", "message": "b?"}
+
+
+def test_a_long_answer_in_pieces_is_the_same_json(make: Make) -> None:
+    (found,) = ask(make(), call("answer", {"of": "long"}))
+    assert found.json()["data"] == ANSWERS["long"].data
+    assert found.text.startswith('{"ok":true,"request_id":"')
+
+
+@pytest.mark.parametrize(
+    ("how", "status", "code"),
+    [
+        ("job", 404, "JOB_NOT_FOUND"),
+        ("conflict", 409, "CONFLICT"),
+        ("path", 403, "PATH_OUTSIDE_ROOTS"),
+        ("backend", 503, "BACKEND_UNREACHABLE"),
+        ("bug", 500, "TOOL_EXECUTION_FAILED"),
+        ("odd-details", 500, "INTERNAL_ERROR"),
+    ],
+)
+def test_pitfall_67_a_failing_tool_is_an_error_with_its_code(
+    make: Make, how: str, status: int, code: str
+) -> None:
+    (found,) = ask(make(), call("fail", {"how": how}))
+    assert error_of(found) == (status, code)
+    assert "secret" not in found.text
+    if how == "job":
+        assert found.json()["error"] == {
+            "code": "JOB_NOT_FOUND",
+            "message": "no job 'nope'",
+            "remedy": "list the jobs",
+            "details": {"job_id": "nope"},
+        }
+
+
+def test_an_answer_that_breaks_its_contract_is_never_sent_as_right(make: Make) -> None:
+    (found,) = ask(make(), call("broken-report"))
+    assert error_of(found) == (500, "OUTPUT_SCHEMA_VIOLATION")
+
+
+@pytest.mark.parametrize("value", ["abc", 1.5, True, 0, 101, "5"])
+def test_pitfall_73_arguments_are_validated_as_over_mcp(make: Make, value: object) -> None:
+    (found,) = ask(make(), call("count", {"lines": value}))
+    assert error_of(found) == (400, "INVALID_ARGUMENTS")
+    assert found.json()["error"]["details"]["faults"][0]["path"] == "/lines"
+
+
+def test_an_unknown_tool_is_404_with_the_names_there_are(make: Make) -> None:
+    (found,) = ask(make(), call("ecco"))
+    assert error_of(found) == (404, "TOOL_NOT_FOUND")
+    names = ["answer", "broken-report", "count", "echo", "fail", "report", "wait"]
+    assert found.json()["error"]["details"]["available_tools"] == names
+    assert "'echo'" in found.json()["error"]["remedy"]
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        (b"", "INVALID_JSON"),
+        (b"{", "INVALID_JSON"),
+        (b'{"name":"\xff"}', "INVALID_JSON"),
+        (b'{"name":"echo","arguments":' + b"[" * 100_000 + b"]" * 100_000 + b"}", "INVALID_JSON"),
+        (b"[]", "INVALID_REQUEST"),
+        (b"{}", "INVALID_REQUEST"),
+        (b'{"name":""}', "INVALID_REQUEST"),
+        (b'{"name":7}', "INVALID_REQUEST"),
+        (b'{"name":"echo","arguments":[]}', "INVALID_REQUEST"),
+    ],
+)
+def test_pitfall_114_a_bad_body_is_400_in_the_envelope(make: Make, body: bytes, code: str) -> None:
+    (found,) = ask(make(), ("POST", "/mcp/tool", {"content": body}))
+    assert error_of(found) == (400, code)
+
+
+def test_the_content_type_is_ignored(make: Make) -> None:
+    asked = {"content": '{"name":"echo"}', "headers": {"Content-Type": "text/plain"}}
+    (found,) = ask(make(), ("POST", "/mcp/tool", asked))
+    assert found.status_code == 200
+
+
+def test_a_body_above_the_limit_is_413_with_the_limit(make: Make) -> None:
+    settings = HttpSettings(max_body_bytes=100)
+    fits = b'{"name":"echo"}'.ljust(100)
+
+    async def chunks() -> Any:
+        for _ in range(3):
+            yield b" " * 50
+
+    bodies: list[Any] = [fits, fits + b" ", chunks()]
+    requests: list[Any] = [("POST", "/mcp/tool", {"content": body}) for body in bodies]
+    good, *large = ask(make(), *requests, settings=settings)
+    assert good.status_code == 200
+    for found in large:
+        assert error_of(found) == (413, "PAYLOAD_TOO_LARGE")
+        assert found.json()["error"]["details"] == {"max_body_bytes": 100}
+        assert found.headers["connection"] == "close"
+
+
+def test_a_tool_that_takes_too_long_is_504_with_the_limit(make: Make) -> None:
+    settings = HttpSettings(tool_timeout_seconds=0.02)
+    (found,) = ask(make(), call("wait"), settings=settings)
+    assert error_of(found) == (504, "TOOL_TIMEOUT")
+    assert found.json()["error"]["details"]["tool_timeout_seconds"] == 0.02
+
+
+def test_tokens_are_asked_for_where_the_settings_say_so(make: Make) -> None:
+    token: dict[str, Any] = {"headers": {"Authorization": "Bearer s3cret"}}
+    wrong: dict[str, Any] = {"headers": {"X-API-Key": "guess"}}
+    odd: dict[str, Any] = {"headers": {"X-API-Key": b"\xff\xfe"}}
+    tool = {"content": '{"name":"echo"}'}
+    settings = HttpSettings(auth_token="s3cret")  # noqa: S106
+    health, tools, *calls = ask(
+        make(),
+        ("GET", "/health"),
+        ("GET", "/tools"),
+        ("POST", "/mcp/tool", tool),
+        ("POST", "/mcp/tool", tool | wrong),
+        ("POST", "/mcp/tool", tool | odd),
+        ("POST", "/mcp/tool", tool | token),
+        settings=settings,
+    )
+    assert (health.status_code, tools.status_code) == (200, 200)
+    assert error_of(calls[0]) == (401, "AUTH_REQUIRED")
+    assert calls[0].headers["www-authenticate"] == "Bearer"
+    assert [error_of(found) for found in calls[1:3]] == [(403, "AUTH_INVALID")] * 2
+    assert calls[3].status_code == 200
+    settings = HttpSettings(auth_token="s3cret", auth_for_health=True, auth_for_tools=True)  # noqa: S106
+    guarded = ask(
+        make(),
+        *(("GET", path) for path in ("/health", "/ready", "/tools")),
+        *(("GET", path, token) for path in ("/health", "/ready", "/tools")),
+        settings=settings,
+    )
+    assert [found.status_code for found in guarded] == [401] * 3 + [200] * 3
+    toggles = HttpSettings(auth_for_health=True, auth_for_tools=True)
+    without = ask(make(), ("GET", "/health"), ("GET", "/tools"), settings=toggles)
+    assert [found.status_code for found in without] == [200, 200]
+
+
+def test_calls_are_rate_limited_after_the_token_and_before_the_body(make: Make) -> None:
+    settings = HttpSettings(rate_limit_enabled=True, rate_limit_max_requests=2)
+    bad: Any = ("POST", "/mcp/tool", {"content": "{"})
+    first, second, third, health = ask(
+        make(), bad, call("echo"), call("echo"), ("GET", "/health"), settings=settings
+    )
+    assert error_of(first) == (400, "INVALID_JSON")
+    assert (second.status_code, health.status_code) == (200, 200)
+    assert error_of(third) == (429, "RATE_LIMITED")
+    details = third.json()["error"]["details"]
+    assert set(details) == {"retry_after_seconds", "window_seconds", "max_requests"}
+    assert third.headers["retry-after"] == str(details["retry_after_seconds"])
+
+
+def test_pitfall_65_guessing_a_token_is_rate_limited(make: Make) -> None:
+    settings = HttpSettings(
+        auth_token="s3cret",  # noqa: S106
+        rate_limit_enabled=True,
+        rate_limit_max_requests=1,
+    )
+    wrong: Any = ("POST", "/mcp/tool", {"headers": {"X-API-Key": "guess"}})
+    first, second = ask(make(), wrong, wrong, settings=settings)
+    assert (error_of(first)[0], error_of(second)[0]) == (403, 429)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("GET", "/", 404),
+        ("GET", "/health/", 404),
+        ("POST", "/mcp/tools", 404),
+        ("POST", "/health", 405),
+        ("GET", "/mcp/tool", 405),
+        ("OPTIONS", "/mcp/tool", 405),
+        ("DELETE", "/tools", 405),
+    ],
+)
+def test_what_the_router_refuses_is_in_the_envelope(
+    make: Make, method: str, path: str, status: int
+) -> None:
+    (found,) = ask(make(), (method, path, {"headers": {"X-Request-ID": " mine "}}))
+    assert error_of(found) == (status, f"HTTP_{status}")
+    assert found.json()["request_id"] == "mine"
+    assert "access-control-allow-origin" not in found.headers
+    assert ("allow" in found.headers) is (status == 405)
+
+
+def test_our_own_bug_is_500_in_the_envelope_with_the_request_id(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def burst(*_arguments: Any) -> None:
+        raise RuntimeError("secret inside")
+
+    application = make()
+    monkeypatch.setattr("aitk_core.frontends.http.app.parse_json", burst)
+    asked = {"content": "{}", "headers": {"X-Request-ID": "r-1"}}
+    (found,) = ask(application, ("POST", "/mcp/tool", asked))
+    assert error_of(found) == (500, "INTERNAL_ERROR")
+    assert found.json()["request_id"] == "r-1"
+    assert "secret" not in found.text
+
+
+@pytest.mark.parametrize("path", ["/health", "/tools", "/mcp/tool", "/mcp", "/nowhere"])
+def test_foreign_hosts_and_origins_are_refused_on_every_route(make: Make, path: str) -> None:
+    host, origin = ask(
+        make(),
+        ("POST", path, {"headers": {"Host": "evil.example"}}),
+        ("POST", path, {"headers": {"Origin": "http://evil.example"}}),
+    )
+    assert error_of(host) == (421, "HOST_NOT_ALLOWED")
+    assert error_of(origin) == (403, "ORIGIN_NOT_ALLOWED")
+
+
+def test_without_mcp_there_is_no_such_route(make: Make) -> None:
+    app = build_app(make(), HttpSettings(), with_mcp=False)
+    assert app.state.mcp is None
+    assert "/mcp" not in {cast("Any", route).path for route in app.routes}
+
+
+def test_pitfall_64_bad_proxy_settings_stop_the_start(make: Callable[[], Application]) -> None:
+    with pytest.raises(ValueError, match="MCP_HTTP_TRUSTED_PROXY_CIDRS"):
+        build_app(make(), HttpSettings(trust_proxy_for_rate_limit=True))
