@@ -23,9 +23,6 @@ if TYPE_CHECKING:
 RECORDINGS = Path(__file__).parent / "recordings" / "rest"
 URL = "http://backend.test:8675"
 ONE = "161e23d8-7c27-4b68-b877-a0cf754c5637"
-TWO = "01fa4334-a884-4d94-b435-15058d862ba4"
-CAPTION = "4ccfb175-c559-455a-827c-c661237baaab"
-UNKNOWN = "00000000-0000-0000-0000-000000000003"
 
 
 def recording(number: int) -> dict[str, Any]:

@@ -99,6 +99,16 @@ def test_any_points_give_columns_of_equal_length_with_ascending_steps(points: li
     assert not any(math.isinf(value) for value in (*page.values, *page.wall_times))
 
 
+def test_every_recorded_row_of_a_job_is_read_without_a_fault_but_the_doubly_encoded_one() -> None:
+    faults: dict[str, tuple[str, ...]] = {}
+    for path in sorted(RECORDINGS.glob("*_job*.json")):
+        row = body(path.name)
+        if isinstance(row, dict) and "job_config" in row:
+            faults[path.stem] = parsing.parse_job(row).faults
+    assert len(faults) == 15
+    assert [name for name, said in faults.items() if said] == ["092_jobs_create_config_as_string"]
+
+
 def test_a_field_of_the_wrong_type_is_none_and_named() -> None:
     job = parsing.parse_job(RUNNING | {"step": "abc", "stop": "yes", "name": None})
     assert (job.step, job.stop, job.name) == (None, None, None)

@@ -132,7 +132,7 @@ def test_a_chain_has_its_first_cause_and_its_last_exception() -> None:
     found = traceback(log)
     assert (found.cause_type, found.cause_message) == ("a.First", "1")
     assert (found.exception_type, found.exception_message) == ("Third", "3")
-    assert (found.first_line, found.last_line) == (1, 20)
+    assert (found.first_line, found.last_line) == (1, 18)
     assert found.text == log
 
 

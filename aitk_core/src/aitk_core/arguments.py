@@ -100,29 +100,38 @@ def _plain(value: Any) -> Any:
 
 def _type_schema(hint: Any, name: str) -> dict[str, Any]:
     origin, parameters = get_origin(hint), get_args(hint)
+    schema: dict[str, Any] | None = None
     if origin in (Union, types.UnionType):
-        members = [member for member in parameters if member is not type(None)]
-        if len(members) == 1:
-            return _type_schema(members[0], name)
-        kinds = [_SCALARS[m] if m in _SCALARS else _container(m) for m in members]
-        schema: dict[str, Any] = {"type": kinds}
-        for member in members:
-            if get_origin(member) in (tuple, list):
-                schema["items"] = _type_schema(get_args(member)[0], name)
-        return schema
-    if hint in _SCALARS:
-        return {"type": _SCALARS[hint]}
-    if origin is Literal:
-        return {"type": "string", "enum": list(parameters)}
-    if origin in (tuple, list):
-        return {"type": "array", "items": _type_schema(parameters[0], name)}
-    if hint is Any:
-        return {}
-    if _is_mapping(hint):
-        return {"type": "object"}
-    if isinstance(hint, type) and attrs.has(hint):
-        return input_schema_of(hint)
-    raise InvalidSpecError(f"{name}: {hint!r} has no JSON Schema", field=name)
+        schema = _union_schema(parameters, name)
+    elif hint in _SCALARS:
+        schema = {"type": _SCALARS[hint]}
+    elif origin is Literal:
+        schema = {"type": "string", "enum": list(parameters)}
+    elif origin in (tuple, list):
+        schema = {"type": "array", "items": _type_schema(parameters[0], name)}
+    elif hint is Any:
+        schema = {}
+    elif _is_mapping(hint):
+        schema = {"type": "object"}
+    elif isinstance(hint, type) and attrs.has(hint):
+        schema = input_schema_of(hint)
+    if schema is None:
+        raise InvalidSpecError(f"{name}: {hint!r} has no JSON Schema", field=name)
+    return schema
+
+
+def _union_schema(parameters: tuple[Any, ...], name: str) -> dict[str, Any]:
+    """Return a schema with a plain list of types, which hosts take where they refuse `anyOf`."""
+    members = [member for member in parameters if member is not type(None)]
+    if len(members) == 1:
+        return _type_schema(members[0], name)
+    schema: dict[str, Any] = {
+        "type": [_SCALARS[m] if m in _SCALARS else _container(m) for m in members]
+    }
+    for member in members:
+        if get_origin(member) in (tuple, list):
+            schema["items"] = _type_schema(get_args(member)[0], name)
+    return schema
 
 
 def _is_mapping(hint: Any) -> bool:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-class InputRequired(BaseException):  # noqa: N818 - a control signal, not an error
+class InputRequired(BaseException):
     """Ends a handler until the client has answered; the handler is then run again.
 
     Not an `Exception`, so that a handler's own clean-up of failures does not swallow it.

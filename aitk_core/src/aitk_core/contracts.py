@@ -107,9 +107,7 @@ class ContractStore:
                 shared = self[source]["$defs"][name]
                 definitions[name] = self._inline(shared, source, root, definitions)
             return {**node, "$ref": f"#/$defs/{name}"}
-        return {
-            key: self._inline(value, home, root, definitions) for key, value in node.items()
-        }
+        return {key: self._inline(value, home, root, definitions) for key, value in node.items()}
 
     def check_output(self, contract: str, value: object) -> None:
         """Check an answer against its contract.

@@ -27,7 +27,7 @@ from aitk_core.errors import (
 from aitk_core.records.results import ToolResult
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
     from jsonschema import Draft202012Validator
 
@@ -148,8 +148,9 @@ class Dispatcher:
             ends.append(deadline)
         end = min(ends) if ends else None
         context = CallContext(services=self._services, session=session, deadline=end, clock=clock)
+        scope = asyncio.timeout_at(end)
         try:
-            async with asyncio.timeout_at(end) as scope:
+            async with scope:
                 result = await self._run(spec, checked, context)
         except TimeoutError as error:
             if not scope.expired():
@@ -299,7 +300,7 @@ class Dispatcher:
     def _context(self, session: Session) -> CallContext:
         return CallContext(services=self._services, session=session)
 
-    async def _guard(self, what: str, work: Any) -> Any:
+    async def _guard(self, what: str, work: Awaitable[T]) -> T:
         try:
             async with asyncio.timeout(self.settings.tool_timeout_s):
                 return await work

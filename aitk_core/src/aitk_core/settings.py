@@ -422,7 +422,7 @@ def describe(sections: Mapping[str, type]) -> Iterable[SettingInfo]:
             )
 
 
-def secrets_of(record: object) -> list[str]:
+def secrets_of(record: attrs.AttrsInstance) -> list[str]:
     """Return the values of a record's secrets, for redaction."""
     found = []
     for attribute in attrs.fields(type(record)):

@@ -129,8 +129,8 @@ def compare(answer: httpx.Response, recorded: dict[str, Any], name: str, here: S
         assert answer.content[:4096] == base64.b64decode(recorded["body"]), name
     elif recorded["body_kind"] == "json":
         verbatim = name.startswith(VERBATIM)
-        expected = recorded["body"] if verbatim else json.loads(
-            here.here(json.dumps(recorded["body"]))
+        expected = (
+            recorded["body"] if verbatim else json.loads(here.here(json.dumps(recorded["body"])))
         )
         view = shape if name in NOT_EQUAL else masked
         assert view(answer.json()) == view(expected), name
@@ -224,6 +224,7 @@ BETWEEN: dict[str, Callable[[Stage], None]] = {
     "job_stop_running": show_row("job_stop_running"),
     "job_delete": show_row("job_delete"),
 }
+
 
 def test_the_real_backends_answers_come_again_in_the_same_order(tmp_path: Path) -> None:
     async def replay() -> int:

@@ -57,9 +57,10 @@ async def examine(application: Application) -> dict[str, Any]:
 def _settings(application: Application) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     sections = application.registry.sections()
     shown: list[dict[str, Any]] = []
-    faults: list[dict[str, Any]] = []
-    for name in application.source.unknown(sections):
-        faults.append(_fault("settings", f"nobody declares {name!r} in the settings file"))
+    faults = [
+        _fault("settings", f"nobody declares {name!r} in the settings file")
+        for name in application.source.unknown(sections)
+    ]
     for section, record in sections.items():
         try:
             values = (

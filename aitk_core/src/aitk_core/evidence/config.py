@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from attrs import frozen
 
@@ -45,7 +45,7 @@ class RunConfig:
         return (self.batch_size or 1) * (self.gradient_accumulation or 1)
 
     @property
-    def prediction(self) -> str | None:
+    def prediction(self) -> Literal["noise", "flow"] | None:
         """Return `noise` or `flow`, or None where the scheduler is not known."""
         if self.noise_scheduler is None:
             return None

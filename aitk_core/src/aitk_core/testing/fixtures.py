@@ -9,6 +9,7 @@ The core is imported when a fixture is used, so that a plugin's coverage sees it
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -62,8 +63,8 @@ def call(application_with: Callable[..., Application]) -> Callable[..., ToolResu
         async def once() -> ToolResult:
             async with application:
                 session = Session(request_id="test", policy=application.policy)
-                clock = {} if now is None else {"clock": lambda: now}
-                return await application.dispatcher.call(name, arguments, session, **clock)
+                clock = time.time if now is None else lambda: now
+                return await application.dispatcher.call(name, arguments, session, clock=clock)
 
         return asyncio.run(once())
 

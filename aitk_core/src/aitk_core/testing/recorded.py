@@ -12,13 +12,15 @@ A recording is a folder with `run.json` and `log.txt`:
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
-from pathlib import Path
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from attrs import evolve, frozen
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
     from starlette.applications import Starlette
     from starlette.requests import Request
     from starlette.responses import Response
@@ -32,6 +34,26 @@ _NO_GPU: Final = {
     "isMac": False,
     "gpus": [],
     "error": "nvidia-smi not found or not accessible",
+}
+
+_FIXED: Final[Mapping[str, Any]] = {
+    "/api/auth": {"isAuthenticated": True},
+    "/api/gpu": _NO_GPU,
+    "/api/cpu": {
+        "name": "recorded",
+        "cores": 2,
+        "temperature": 0,
+        "totalMemory": 8192.0,
+        "freeMemory": 4096.0,
+        "availableMemory": 6144.0,
+        "currentLoad": 50.0,
+    },
+    "/api/queue": {"queues": [{"id": 1, "gpu_ids": "0", "is_running": False}]},
+    "/api/settings": {
+        "TRAINING_FOLDER": "/toolkit/output",
+        "DATASETS_FOLDER": "/toolkit/datasets",
+        "MODELS_PATH": "",
+    },
 }
 
 
@@ -61,9 +83,7 @@ class Recording:
 
     def without(self, *, log: bool = False, metrics: bool = False) -> Recording:
         """Return the same run with its log or its metrics gone."""
-        return evolve(
-            self, log="" if log else self.log, metrics={} if metrics else self.metrics
-        )
+        return evolve(self, log="" if log else self.log, metrics={} if metrics else self.metrics)
 
 
 def load_recordings(folder: Path) -> dict[str, Recording]:
@@ -110,45 +130,26 @@ def recorded_app(recordings: Iterable[Recording]) -> Starlette:
         run = runs.get(request.path_params["job_id"])
         if run is None:
             return answer({"error": "Job not found"}, 404)
-        what = request.path_params["what"]
-        if what == "log":
-            return answer(_log(run, request.query_params))
-        if what == "loss":
-            return answer(_loss(run, request.query_params))
-        if what == "files":
-            return answer({"files": run.files})
-        return answer({"samples": run.samples})
-
-    fixed = {
-        "/api/auth": {"isAuthenticated": True},
-        "/api/gpu": _NO_GPU,
-        "/api/cpu": {
-            "name": "recorded",
-            "cores": 2,
-            "temperature": 0,
-            "totalMemory": 8192.0,
-            "freeMemory": 4096.0,
-            "availableMemory": 6144.0,
-            "currentLoad": 50.0,
-        },
-        "/api/queue": {"queues": [{"id": 1, "gpu_ids": "0", "is_running": False}]},
-        "/api/settings": {
-            "TRAINING_FOLDER": "/toolkit/output",
-            "DATASETS_FOLDER": "/toolkit/datasets",
-            "MODELS_PATH": "",
-        },
-    }
+        return answer(_of_job(run, request.path_params["what"], request.query_params))
 
     def constant(request: Request) -> Response:
-        return answer(fixed[request.url.path])
+        return answer(_FIXED[request.url.path])
 
     return Starlette(
         routes=[
             Route("/api/jobs", jobs),
             Route("/api/jobs/{job_id}/{what}", of_job),
-            *(Route(path, constant) for path in fixed),
+            *(Route(path, constant) for path in _FIXED),
         ]
     )
+
+
+def _of_job(run: Recording, what: str, query: Mapping[str, str]) -> dict[str, Any]:
+    if what == "log":
+        return _log(run, query)
+    if what == "loss":
+        return _loss(run, query)
+    return {"files": run.files} if what == "files" else {"samples": run.samples}
 
 
 def _log(run: Recording, query: Mapping[str, str]) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from aitk_sandbox.server import running
 
 if TYPE_CHECKING:
     from mcp import Client
+    from mcp_types import CallToolResult
 
     from aitk_sandbox.server import Sandbox
 
@@ -59,15 +60,19 @@ async def _demo(options: argparse.Namespace) -> int:
         _say(f"Run ended: {status}. Asking get-training-observability:\n")
         report = await client.call_tool("get-training-observability", {"job_id": job_id})
         if report.is_error:
-            _say(report.content[0].text)
+            _say(_text(report, 0))
             return 1
         if options.json:
             _say(json.dumps(report.structured_content, indent=2))
         else:
-            _say(report.content[1].text)
+            _say(_text(report, 1))
         if options.data is not None:
             _say(f"\nThe run is kept in {folder}")
     return 0
+
+
+def _text(result: CallToolResult, index: int) -> str:
+    return str(getattr(result.content[index], "text", ""))
 
 
 async def _start(sandbox: Sandbox, options: argparse.Namespace) -> str:
@@ -115,5 +120,3 @@ async def _follow(sandbox: Sandbox, job_id: str, steps: int) -> str:
             if job.is_terminal:
                 return str(job.status)
             await asyncio.sleep(_POLL_S)
-
-

@@ -41,18 +41,23 @@ class Edge:
             await self._app(scope, receive, send)
             return
         own = scope[_KEY] = request_id(scope)
-        started = False
+        started = finished = False
 
         async def tagged(message: Message) -> None:
-            nonlocal started
+            nonlocal started, finished
             if message["type"] == "http.response.start":
                 started = True
                 message["headers"] = [*message.get("headers", ()), (b"x-request-id", own.encode())]
+            elif message["type"] == "http.response.body":
+                finished = not message.get("more_body", False)
             await send(message)
 
         try:
             self._sources.check(scope)
             await self._app(scope, receive, tagged)
+            if started and not finished:
+                # An event stream that is left when the server ends; its client sees the end.
+                await tagged({"type": "http.response.body", "body": b""})
         except ClientGoneError:
             logger.info("%s the client closed the connection", own)
         except Exception as error:

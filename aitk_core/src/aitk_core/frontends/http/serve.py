@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import socket
 import sys
 from typing import TYPE_CHECKING, Any, Final
@@ -26,6 +27,9 @@ logger = logging.getLogger(__name__)
 
 _GRACE_S: Final = 3
 """Calls under way have this long when the server ends; our own."""
+
+_BACKLOG: Final = 2048
+"""Connections that may wait to be accepted; uvicorn's own default."""
 
 
 def check_listen(settings: HttpSettings) -> None:
@@ -119,14 +123,22 @@ def _warn(settings: HttpSettings) -> None:
 
 
 def _listen(settings: HttpSettings) -> socket.socket:
-    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     host = settings.host.strip("[]")
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    # Asyncio switches Nagle's algorithm off where it sees that the protocol is TCP; with it,
+    # a short answer waits 40 ms for the client's delayed acknowledgement.
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
-        return socket.create_server((host, settings.port), family=family, backlog=2048)
+        if os.name == "posix":  # elsewhere it would let two servers share the port
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, settings.port))
+        listener.listen(_BACKLOG)
     except (OSError, OverflowError) as error:
+        listener.close()
         reason = getattr(error, "strerror", None) or str(error)
         raise InvalidSettingError(
             f"cannot listen on {settings.host!r} port {settings.port}: {reason}",
             remedy="choose another address with MCP_HTTP_HOST and MCP_HTTP_PORT",
             setting="port",
         ) from error
+    return listener

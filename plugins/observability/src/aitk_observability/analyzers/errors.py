@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 from aitk_core.evidence.logevents import LogEventKind
 from aitk_core.records.findings import Analysis, EvidenceRef, Finding, Remedy
-from aitk_observability.signatures import Hit, find_hits
+from aitk_observability.signatures import find_hits
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from aitk_core.evidence.logtraceback import Traceback
     from aitk_core.evidence.records import RunEvidence
+    from aitk_observability.signatures import Hit
 
 _CATEGORIES: Final = ("oom", "traceback", "io", "network", "numerical", "generic_error")
 _CATEGORY_OF: Final = {
@@ -43,7 +44,9 @@ def analyze(evidence: RunEvidence) -> Analysis:
     failed = evidence.job.status == "error"
     if evidence.log is None and not failed:
         reason = evidence.missing.get("log", "there is no log")
-        return Analysis(assessed=False, reason=f"the log could not be read: {reason}", facts=_none())
+        return Analysis(
+            assessed=False, reason=f"the log could not be read: {reason}", facts=_none()
+        )
     if evidence.log is not None and not evidence.log.scan.line_count and not failed:
         return Analysis(assessed=False, reason="the log is empty", facts=_none())
     tracebacks = evidence.log.scan.tracebacks if evidence.log is not None else ()
@@ -78,16 +81,12 @@ def _hits(evidence: RunEvidence, tracebacks: Iterable[Traceback]) -> list[Hit]:
     return hits
 
 
-def _failure(
-    evidence: RunEvidence, hits: list[Hit], tracebacks: Iterable[Traceback]
-) -> Finding:
+def _failure(evidence: RunEvidence, hits: list[Hit], tracebacks: Iterable[Traceback]) -> Finding:
     """Return why a job with status error failed."""
     info = (evidence.job.info or "").strip()
     handled = _handled_lines(tracebacks)
     causes = [
-        hit
-        for hit in hits
-        if hit.signature.severity == "critical" and hit.number not in handled
+        hit for hit in hits if hit.signature.severity == "critical" and hit.number not in handled
     ]
     # The exit code only says that something else went wrong; the row's own text says what.
     causes.sort(key=lambda hit: (hit.signature.code in _ENDS_OF_A_STOP, hit.number != _ROW))
@@ -116,11 +115,13 @@ def _failure(
             evidence=tuple(references),
             remedies=_remedies(causes[0]),
         )
+    before = sum(hit.signature.code == "IMAGE_UNREADABLE" for hit in hits)
+    context = f"; before it, {before} images could not be read" if before else ""
     return Finding(
         code="RUN_FAILED",
         category="errors",
         severity="critical",
-        message=f"the run failed: {quote or 'the backend gives no reason'}",
+        message=f"the run failed: {quote or 'the backend gives no reason'}{context}",
         n=1,
         method="row_status_v1",
         confidence=1.0,
@@ -168,22 +169,26 @@ def _exceptions(tracebacks: Iterable[Traceback], *, failed: bool) -> list[Findin
     if failed:
         return []
     odd = [t for t in tracebacks if not t.benign and not t.handled]
-    return [
-        Finding(
-            code="EXCEPTION_IN_LOG",
-            category="errors",
-            severity="warning",
-            message=f"an exception was printed {len(odd)} times; the last: "
-            f"{odd[-1].exception_type}: {odd[-1].exception_message}"[:_QUOTED],
-            n=len(odd),
-            method="log_traceback_v1",
-            confidence_source="not_stated",
-            evidence=(
-                EvidenceRef(source="log", lines=(odd[-1].first_line, odd[-1].last_line)),
-            ),
-            unknown=("whether it harmed the run: the backend does not call the run failed",),
-        )
-    ] if odd else []
+    return (
+        [
+            Finding(
+                code="EXCEPTION_IN_LOG",
+                category="errors",
+                severity="warning",
+                message=f"an exception was printed {len(odd)} times; the last: "
+                f"{odd[-1].exception_type}: {odd[-1].exception_message}"[:_QUOTED],
+                n=len(odd),
+                method="log_traceback_v1",
+                confidence_source="not_stated",
+                evidence=(
+                    EvidenceRef(source="log", lines=(odd[-1].first_line, odd[-1].last_line)),
+                ),
+                unknown=("whether it harmed the run: the backend does not call the run failed",),
+            )
+        ]
+        if odd
+        else []
+    )
 
 
 def _remedies(hit: Hit) -> tuple[Remedy, ...]:
@@ -197,10 +202,7 @@ def _remedies(hit: Hit) -> tuple[Remedy, ...]:
 
 def _handled_lines(tracebacks: Iterable[Traceback]) -> set[int]:
     return {
-        number
-        for t in tracebacks
-        if t.handled
-        for number in range(t.first_line, t.last_line + 1)
+        number for t in tracebacks if t.handled for number in range(t.first_line, t.last_line + 1)
     }
 
 
@@ -235,9 +237,7 @@ def _facts(
             counts["traceback"] += 1
             lines = samples.setdefault("traceback", [])
             if len(lines) < _SAMPLES:
-                lines.append(
-                    f"{traceback.exception_type}: {traceback.exception_message}"[:_QUOTED]
-                )
+                lines.append(f"{traceback.exception_type}: {traceback.exception_message}"[:_QUOTED])
     facts["total_mentions"] = sum(counts.values())
     if facts["total_mentions"]:
         facts["dominant_category"] = max(_CATEGORIES, key=lambda name: counts[name])

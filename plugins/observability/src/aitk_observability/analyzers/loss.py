@@ -115,7 +115,7 @@ def _judge(evidence: RunEvidence, series: Series) -> tuple[list[Finding], dict[s
     early = early_failure(
         losses,
         steps,
-        prediction={"noise": "noise", "flow": "flow"}.get(config.prediction or "", "other"),
+        prediction=config.prediction or "other",
         effective_batch=config.effective_batch,
     )
     nan_count = max(numeric.zero, evidence.log.scan.nan_count if evidence.log else 0)
@@ -318,9 +318,7 @@ def _shift(result: ShiftResult) -> list[Finding]:
             result,
             estimate=Estimate(value=alarm.log_ratio, unit="ln(level / baseline)", level=None),
             evidence=(
-                EvidenceRef(
-                    source="metrics", first_step=alarm.onset_step, last_step=alarm.step
-                ),
+                EvidenceRef(source="metrics", first_step=alarm.onset_step, last_step=alarm.step),
             ),
             remedies=(Remedy(action="use a lower learning rate", path=_LR_PATH),),
             unknown=("whether the data changed at that step, which shifts the level as well",),
@@ -380,7 +378,9 @@ def _overfitting(result: OverfitResult) -> list[Finding]:
             estimate=Estimate(value=result.estimate, unit="share above the minimum", level=None),
             evidence=(
                 EvidenceRef(
-                    source="metrics", first_step=result.best_step, last_step=(result.steps or (0, 0))[1]
+                    source="metrics",
+                    first_step=result.best_step,
+                    last_step=(result.steps or (0, 0))[1],
                 ),
             ),
             remedies=(

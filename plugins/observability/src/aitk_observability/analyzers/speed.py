@@ -118,6 +118,12 @@ def _eta(evidence: RunEvidence, times: NDArray[np.float64]) -> dict[str, Any]:
     }
 
 
+def _message(slow: SlowdownResult) -> str:
+    if slow.verdict == "slow" and slow.estimate is not None:
+        return f"steps take {slow.estimate:.2g} times as long as early on: {slow.reason}"
+    return f"steps were slow from about step {slow.first_slow_step}, and recovered"
+
+
 def _findings(slow: SlowdownResult) -> list[Finding]:
     if slow.verdict not in ("slow", "recovered"):
         return []
@@ -127,15 +133,15 @@ def _findings(slow: SlowdownResult) -> list[Finding]:
             code="STEPS_SLOWED_DOWN",
             category="speed",
             severity="warning" if slow.verdict == "slow" else "info",
-            message=f"steps take {slow.estimate:.2g} times as long as early in the run: {slow.reason}"
-            if slow.verdict == "slow" and slow.estimate is not None
-            else f"steps were slow from about step {slow.first_slow_step}, and recovered",
+            message=_message(slow),
             estimate=Estimate(value=slow.estimate, unit="times the early step time", level=None),
             n=slow.n,
             method=slow.method,
             false_alarm_rate=slow.false_alarm_rate,
             evidence=(
-                EvidenceRef(source="metrics", first_step=slow.first_slow_step or first, last_step=last),
+                EvidenceRef(
+                    source="metrics", first_step=slow.first_slow_step or first, last_step=last
+                ),
             ),
             remedies=(
                 Remedy(

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 from attrs import asdict, frozen
 
 from aitk_core.convert import unstructure
-from aitk_core.records.findings import Analysis
 from aitk_observability.report import experiment, sections
 from aitk_observability.report import findings as told
 from aitk_observability.scoring import context as scoring_context
@@ -19,7 +18,7 @@ from aitk_observability.scoring import evidence as scoring
 if TYPE_CHECKING:
     from aitk_core.evidence.records import RunEvidence
     from aitk_core.protocols import Outcomes
-    from aitk_core.records.findings import Finding
+    from aitk_core.records.findings import Analysis, Finding
     from aitk_observability.arguments import GetTrainingObservability
 
 _NOT_ASSESSED = "dataset and caption analysis is not part of what is installed"
@@ -128,7 +127,9 @@ def build(
             },
             "findings": unstructure(findings),
             "not_assessed": {
-                name: analysis.reason for name, analysis in analyses.items() if not analysis.assessed
+                name: analysis.reason
+                for name, analysis in analyses.items()
+                if not analysis.assessed
             },
             "notes": list(outcomes.notes),
             "provenance": sections.provenance(evidence),

@@ -21,7 +21,7 @@ _LEAST_RATE: Final = 1e-6
 """Lowest rate the contract proposes (SCORING.md section 8)."""
 
 
-def next_experiment(
+def next_experiment(  # noqa: PLR0911 - one return for each rule, first match wins
     findings: Sequence[Finding], evidence: RunEvidence, *, assessed: bool
 ) -> dict[str, Any]:
     """Return the contract's recommendation; its fields are null where nothing is supported."""
@@ -105,16 +105,15 @@ def _memory(finding: Finding, evidence: RunEvidence) -> dict[str, Any]:
     batch = evidence.config.batch_size or 1
     rationale = [f"{finding.code}: {finding.message}"]
     if batch > 1:
-        return _recommendation(
-            "memory", "batch_size", batch, batch - 1, "high", "low", rationale
-        )
+        return _recommendation("memory", "batch_size", batch, batch - 1, "high", "low", rationale)
     sizes = evidence.config.resolution
     if len(sizes) > 1:
         return _recommendation(
             "memory", "resolution", list(sizes), list(sizes[:-1]), "high", "medium", rationale
         )
     if evidence.config.low_vram is False:
-        return _recommendation("memory", "low_vram", False, True, "high", "low", rationale)
+        current, proposed = False, True
+        return _recommendation("memory", "low_vram", current, proposed, "high", "low", rationale)
     return _none(f"{finding.code}, and batch size and resolution leave nothing to lower")
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 def summarize(report: Mapping[str, Any]) -> str:
@@ -11,15 +13,16 @@ def summarize(report: Mapping[str, Any]) -> str:
     run, status = report["run_report"], report["status_snapshot"]
     alive = status["liveness"]
     lines = [
-        f"{run['job_name'] or report['job_id']}: {report['overall_health'].upper()}. "
-        f"{run['summary']}",
+        (
+            f"{run['job_name'] or report['job_id']}: {report['overall_health'].upper()}. "
+            f"{run['summary']}"
+        ),
         f"Status {status['status']}, step {status['current_step']} of {status['total_steps']}"
         + (f"; {alive['verdict']}: {alive['reason']}" if alive.get("verdict") else ""),
     ]
     lines.append(_loss(report["quality_analysis"]))
     lines.append(_speed(report["speed_analysis"]))
-    for finding in run["findings"][:5]:
-        lines.append(f"- {finding['severity']} {finding['code']}: {finding['message']}")
+    lines += [f"- {f['severity']} {f['code']}: {f['message']}" for f in run["findings"][:5]]
     step = report["next_experiment"]
     if step.get("recommendation_type"):
         lines.append(f"Next: {step['parameter']} -> {step['proposed']}. {step['rationale']}")

@@ -17,12 +17,15 @@ overall score, no grade and no pass. Names, weights and grades are the contract'
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
-from typing import Any, Final
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Final
 
 from attrs import frozen
 
-from aitk_core.records.findings import Finding
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from aitk_core.records.findings import Finding
 
 SCORING_METHOD: Final = "evidence_v1"
 MINIMUM_COVERAGE: Final = 0.6

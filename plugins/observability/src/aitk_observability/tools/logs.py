@@ -45,5 +45,7 @@ async def get_training_logs(arguments: GetTrainingLogs, context: ToolContext) ->
         summary = f"No log yet for job {arguments.job_id} (status {job.status})."
     else:
         note = ", cut to fit" if len(kept) < len(found) else ""
-        summary = f"Log of job {arguments.job_id}, last {len(kept)} lines{note}:\n\n" + "\n".join(kept)
+        summary = f"Log of job {arguments.job_id}, last {len(kept)} lines{note}:\n\n" + "\n".join(
+            kept
+        )
     return ToolResult(data=data, summary=summary)

@@ -26,7 +26,9 @@ async def get_training_observability(
     from aitk_observability.report.build import build
     from aitk_observability.report.summary import summarize
 
-    source = "saved_config" if config is not None else "job_payload" if evidence.job.config else None
+    source = (
+        "saved_config" if config is not None else "job_payload" if evidence.job.config else None
+    )
     config_context = {
         "requested_config_name": arguments.config_name,
         "resolved_config_name": arguments.config_name or evidence.config.name,

@@ -38,9 +38,7 @@ async def get_system_stats(_arguments: GetSystemStats, context: ToolContext) -> 
     return ToolResult(data=data, summary=_text(data))
 
 
-async def _optional(
-    what: str, request: Awaitable[T], faults: dict[str, BackendError]
-) -> T | None:
+async def _optional(what: str, request: Awaitable[T], faults: dict[str, BackendError]) -> T | None:
     try:
         return await request
     except BackendError as error:
