@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any, ClassVar, Final
+from collections.abc import Callable
+from itertools import count
+from typing import TYPE_CHECKING, Any, Final
 
 import pytest
+from attrs import field, frozen
 
+from aitk_core.records.results import JsonObject
 from aitk_core.testing.bands import UNDETERMINED, BandPolicyLaws, band_by_thresholds
 from aitk_observability.scoring.bands import AbsoluteDeltaThresholds, delta_band
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from aitk_core.protocols import BandPolicy
-    from aitk_core.records.results import JsonObject
 
 ORDER: Final = ("negligible", "moderate", "large")
 
@@ -23,9 +24,7 @@ class TestAbsoluteDeltaThresholds(BandPolicyLaws):
     """The contract's default."""
 
     order = ORDER
-
-    def policy(self) -> BandPolicy:
-        return AbsoluteDeltaThresholds()
+    policy = AbsoluteDeltaThresholds
 
 
 class TwoSigma:
@@ -49,22 +48,21 @@ class TwoSigma:
         }
 
 
+def _read_two_sigma(
+    source: JsonObject, delta: float, standard_error: float | None, _n: int | None
+) -> str:
+    if standard_error is None:
+        return UNDETERMINED
+    nearest = abs(delta) - source["standard_errors"] * standard_error
+    return UNDETERMINED if nearest < 0 else band_by_thresholds(source["thresholds"], nearest)
+
+
 class TestAPolicyThatWeighsUncertainty(BandPolicyLaws):
     """The laws fit it once it says how its provenance is read."""
 
     order = ("small", "big")
-
-    def policy(self) -> BandPolicy:
-        return TwoSigma()
-
-    def reproduce(
-        self, source: JsonObject, delta: float, standard_error: float | None, n: int | None
-    ) -> str:
-        del n
-        if standard_error is None:
-            return UNDETERMINED
-        nearest = abs(delta) - source["standard_errors"] * standard_error
-        return UNDETERMINED if nearest < 0 else band_by_thresholds(source["thresholds"], nearest)
+    policy = TwoSigma
+    reproduce = staticmethod(_read_two_sigma)
 
 
 class Equivalence:
@@ -81,22 +79,22 @@ class Equivalence:
         return {"id": "equivalence_v1", "units": "score_points", "thresholds": {"border": 5.0}}
 
 
+def _read_equivalence(
+    source: JsonObject, delta: float, standard_error: float | None, _n: int | None
+) -> str:
+    border = source["thresholds"]["border"]
+    half = 0.0 if standard_error is None else 2 * standard_error
+    if abs(delta) + half <= border:
+        return "small"
+    return "big" if abs(delta) - half > border else UNDETERMINED
+
+
 class TestAPolicyThatIsUndeterminedBetweenTwoBands(BandPolicyLaws):
     """Undetermined is beside the order, so it breaks no monotony."""
 
     order = ("small", "big")
-
-    def policy(self) -> BandPolicy:
-        return Equivalence()
-
-    def reproduce(
-        self, source: JsonObject, delta: float, standard_error: float | None, n: int | None
-    ) -> str:
-        del n
-        border = source["thresholds"]["border"]
-        half = 0.0 if standard_error is None else 2 * standard_error
-        low, high = abs(delta) - half, abs(delta) + half
-        return "small" if high <= border else "big" if low > border else UNDETERMINED
+    policy = Equivalence
+    reproduce = staticmethod(_read_equivalence)
 
 
 @pytest.mark.parametrize(
@@ -138,7 +136,7 @@ def test_the_published_source_is_exactly_the_contracts() -> None:
 
 def test_changing_a_published_source_changes_no_later_one() -> None:
     policy = AbsoluteDeltaThresholds()
-    policy.source()["thresholds"]["large_gt"] = 0.0  # type: ignore[index]  # on purpose
+    policy.source()["thresholds"]["large_gt"] = 0.0
     assert policy.source() == AbsoluteDeltaThresholds().source()
 
 
@@ -147,124 +145,75 @@ def test_published_thresholds_with_a_hole_are_an_error() -> None:
         band_by_thresholds({"small_lte": 2.0, "big_gt": 8.0}, 5.0)
 
 
-class Broken(AbsoluteDeltaThresholds):
-    """Base of policies that break one law each."""
+DEFAULT: Final = AbsoluteDeltaThresholds()
 
 
-class HasAGap(Broken):
-    def band(
-        self, delta: float, *, standard_error: float | None = None, n: int | None = None
-    ) -> str:
-        if 2.0 < abs(delta) <= 8.0:
-            raise KeyError("moderate")
-        return super().band(delta, standard_error=standard_error, n=n)
+@frozen
+class Faulty:
+    """The default policy but for what a case changes."""
 
+    answer: Callable[[float, float | None], Any] = lambda delta, _error: DEFAULT.band(delta)
+    published: JsonObject = field(factory=dict)
 
-class HasAnUndeclaredBand(Broken):
-    def band(
-        self, delta: float, *, standard_error: float | None = None, n: int | None = None
-    ) -> str:
-        band = super().band(delta, standard_error=standard_error, n=n)
-        return "huge" if band == "large" else band
+    def band(self, delta: float, *, standard_error: float | None, n: int | None) -> str:
+        del n
+        answer: str = self.answer(delta, standard_error)
+        return answer
 
-
-class AnswersNone(Broken):
-    def band(
-        self, delta: float, *, standard_error: float | None = None, n: int | None = None
-    ) -> str:
-        band: Any = super().band(delta, standard_error=standard_error, n=n)
-        return None if band == "large" else band  # type: ignore[no-any-return]  # the breach
-
-
-class ShrinksBeyondTheScale(Broken):
-    def band(
-        self, delta: float, *, standard_error: float | None = None, n: int | None = None
-    ) -> str:
-        if abs(delta) > 50.0:
-            return "negligible"
-        return super().band(delta, standard_error=standard_error, n=n)
-
-
-class LooksAtTheSign(Broken):
-    def band(
-        self, delta: float, *, standard_error: float | None = None, n: int | None = None
-    ) -> str:
-        if delta < 0:
-            return "negligible"
-        return super().band(delta, standard_error=standard_error, n=n)
-
-
-class PublishesATuple(Broken):
     def source(self) -> JsonObject:
-        return {**super().source(), "thresholds": (2.0, 8.0)}
+        return {**DEFAULT.source(), **self.published}
 
 
-class PublishesAnInfinity(Broken):
-    def source(self) -> JsonObject:
-        return {**super().source(), "noise": math.inf}
+def _has_a_gap(delta: float, _error: float | None) -> str:
+    if 2.0 < abs(delta) <= 8.0:
+        raise KeyError("moderate")
+    return DEFAULT.band(delta)
 
 
-class HasNoUnits(Broken):
-    def source(self) -> JsonObject:
-        return {**super().source(), "units": ""}
+def _has_an_undeclared_band(delta: float, _error: float | None) -> str:
+    return "huge" if abs(delta) > 8.0 else DEFAULT.band(delta)
 
 
-class PublishesOtherThresholds(Broken):
-    def source(self) -> JsonObject:
-        thresholds = {"negligible_lte": 3.0, "moderate_lte": 8.0, "large_gt": 8.0}
-        return {**super().source(), "thresholds": thresholds}
+def _answers_none(delta: float, _error: float | None) -> str | None:
+    return None if abs(delta) > 8.0 else DEFAULT.band(delta)
 
 
-class LeavesItsBoundsOut(Broken):
-    def band(
-        self, delta: float, *, standard_error: float | None = None, n: int | None = None
-    ) -> str:
-        if abs(delta) == 2.0:
-            return "moderate"
-        return super().band(delta, standard_error=standard_error, n=n)
+def _shrinks_beyond_the_scale(delta: float, _error: float | None) -> str:
+    return "negligible" if abs(delta) > 50.0 else DEFAULT.band(delta)
 
 
-class WeighsWhatItDoesNotPublish(Broken):
-    def band(
-        self, delta: float, *, standard_error: float | None = None, n: int | None = None
-    ) -> str:
-        if standard_error is not None and abs(delta) < standard_error:
-            return UNDETERMINED
-        return super().band(delta, standard_error=standard_error, n=n)
+def _looks_at_the_sign(delta: float, _error: float | None) -> str:
+    return "negligible" if delta < 0 else DEFAULT.band(delta)
 
 
-class LearnsFromQuestions(Broken):
-    def __init__(self) -> None:
-        self.asked = 0
-
-    def band(
-        self, delta: float, *, standard_error: float | None = None, n: int | None = None
-    ) -> str:
-        self.asked += 1
-        if self.asked > 2:
-            return "large"
-        return super().band(delta, standard_error=standard_error, n=n)
+def _leaves_its_bound_out(delta: float, _error: float | None) -> str:
+    return "moderate" if abs(delta) == 2.0 else DEFAULT.band(delta)
 
 
-class DiffersByInstance(Broken):
-    made: ClassVar[int] = 0
-
-    def __init__(self) -> None:
-        type(self).made += 1
-        self.is_odd = self.made % 2 == 1
-
-    def band(
-        self, delta: float, *, standard_error: float | None = None, n: int | None = None
-    ) -> str:
-        return "large" if self.is_odd else "moderate"
+def _weighs_what_it_does_not_publish(delta: float, error: float | None) -> str:
+    is_noise = error is not None and abs(delta) < error
+    return UNDETERMINED if is_noise else DEFAULT.band(delta)
 
 
-def _laws_of(broken: Callable[[], BandPolicy]) -> BandPolicyLaws:
+def _learns_from_questions() -> Faulty:
+    asked = count(1)
+    return Faulty(lambda delta, _: DEFAULT.band(delta) if next(asked) < 3 else "large")
+
+
+def _differs_by_instance() -> Callable[[], Faulty]:
+    made = count()
+
+    def make() -> Faulty:
+        band = ORDER[next(made) % 2]
+        return Faulty(lambda _delta, _error: band)
+
+    return make
+
+
+def _laws_of(make: Callable[[], BandPolicy]) -> BandPolicyLaws:
     class Laws(BandPolicyLaws):
         order = ORDER
-
-        def policy(self) -> BandPolicy:
-            return broken()
+        policy = staticmethod(make)
 
     return Laws()
 
@@ -276,32 +225,45 @@ STABLE: Final = "test_the_provenance_survives_json"
 REPRODUCED: Final = "test_the_provenance_reproduces_the_band"
 DETERMINED: Final = "test_the_same_question_has_the_same_answer"
 
+OTHER_THRESHOLDS: Final = {"negligible_lte": 3.0, "moderate_lte": 8.0, "large_gt": 8.0}
 
-@pytest.mark.parametrize(
-    ("broken", "law", "error"),
-    [
-        (HasAGap, TOTAL, KeyError),
-        (HasAnUndeclaredBand, TOTAL, AssertionError),
-        (AnswersNone, TOTAL, AssertionError),
-        (ShrinksBeyondTheScale, MONOTONE, AssertionError),
-        (LooksAtTheSign, SYMMETRIC, AssertionError),
-        (PublishesATuple, STABLE, AssertionError),
-        (PublishesAnInfinity, STABLE, ValueError),
-        (HasNoUnits, STABLE, AssertionError),
-        (PublishesOtherThresholds, REPRODUCED, AssertionError),
-        (LeavesItsBoundsOut, REPRODUCED, AssertionError),
-        (WeighsWhatItDoesNotPublish, REPRODUCED, AssertionError),
-        (LearnsFromQuestions, DETERMINED, AssertionError),
-        (DiffersByInstance, DETERMINED, AssertionError),
-    ],
-)
-def test_each_law_catches_a_policy_that_breaks_it(
-    broken: Callable[[], BandPolicy], law: str, error: type[Exception]
-) -> None:
+BREACHES: Final[dict[str, tuple[Callable[[], Faulty], str, type[Exception]]]] = {
+    "gap": (lambda: Faulty(_has_a_gap), TOTAL, KeyError),
+    "undeclared band": (lambda: Faulty(_has_an_undeclared_band), TOTAL, AssertionError),
+    "no string": (lambda: Faulty(_answers_none), TOTAL, AssertionError),
+    "falls": (lambda: Faulty(_shrinks_beyond_the_scale), MONOTONE, AssertionError),
+    "sign": (lambda: Faulty(_looks_at_the_sign), SYMMETRIC, AssertionError),
+    "tuple": (lambda: Faulty(published={"noise": (1.0, 2.0)}), STABLE, AssertionError),
+    "infinity": (lambda: Faulty(published={"noise": math.inf}), STABLE, ValueError),
+    "no units": (lambda: Faulty(published={"units": ""}), STABLE, AssertionError),
+    "other thresholds": (
+        lambda: Faulty(published={"thresholds": OTHER_THRESHOLDS}),
+        REPRODUCED,
+        AssertionError,
+    ),
+    "open bound": (lambda: Faulty(_leaves_its_bound_out), REPRODUCED, AssertionError),
+    "hidden weight": (
+        lambda: Faulty(_weighs_what_it_does_not_publish),
+        REPRODUCED,
+        AssertionError,
+    ),
+    "memory": (_learns_from_questions, DETERMINED, AssertionError),
+    "instances": (_differs_by_instance(), DETERMINED, AssertionError),
+}
+
+
+@pytest.mark.parametrize("name", BREACHES)
+def test_each_law_catches_a_policy_that_breaks_it(name: str) -> None:
+    make, law, error = BREACHES[name]
     with pytest.raises(error):
-        getattr(_laws_of(broken), law)()
+        getattr(_laws_of(make), law)()
+
+
+def test_a_policy_without_a_breach_passes_every_law() -> None:
+    for law in sorted({law for _, law, _ in BREACHES.values()}):
+        getattr(_laws_of(Faulty), law)()
 
 
 def test_every_law_has_a_policy_that_breaks_it() -> None:
     laws = {name for name in vars(BandPolicyLaws) if name.startswith("test_")}
-    assert laws == {TOTAL, MONOTONE, SYMMETRIC, STABLE, REPRODUCED, DETERMINED}
+    assert laws == {law for _, law, _ in BREACHES.values()}

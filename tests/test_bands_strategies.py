@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 import statistics
+from itertools import pairwise
+from typing import TYPE_CHECKING
 
 from hypothesis import find, given, settings
 from hypothesis import strategies as st
 
 from aitk_core.testing.strategies import (
-    LossSeries,
     deltas,
     loss_series,
     sample_sizes,
@@ -17,6 +18,9 @@ from aitk_core.testing.strategies import (
     standard_errors,
     steps,
 )
+
+if TYPE_CHECKING:
+    from aitk_core.testing.strategies import LossSeries
 
 FEW = settings(max_examples=30, deadline=None)
 
@@ -33,7 +37,7 @@ def test_numbers_are_finite_and_in_range(
 
 def test_edges_and_their_neighbours_are_drawn() -> None:
     for wanted in (2.0, -2.0, math.nextafter(2.0, 3.0), math.nextafter(2.0, 1.0)):
-        assert find(deltas(edges=(2.0,)), lambda delta, at=wanted: delta == at) == wanted
+        assert find(deltas(edges=(2.0,)), wanted.__eq__) == wanted
 
 
 def test_the_unknown_and_the_exact_are_drawn() -> None:
@@ -46,7 +50,7 @@ def test_the_unknown_and_the_exact_are_drawn() -> None:
 @FEW
 @given(steps(min_size=2, max_size=300))
 def test_steps_rise(found: tuple[int, ...]) -> None:
-    assert all(here < there for here, there in zip(found, found[1:], strict=False))
+    assert all(here < there for here, there in pairwise(found))
     assert 2 <= len(found) <= 300
 
 
@@ -85,7 +89,7 @@ def test_damaged_losses_keep_enough_to_look_at(series: LossSeries) -> None:
 @given(loss_series(min_size=1000, with_missing=False, with_zeros=False))
 def test_neighbouring_losses_share_no_noise(series: LossSeries) -> None:
     logs = [math.log(value) for value in series.values if value]
-    moves = [there - here for here, there in zip(logs, logs[1:], strict=False)]
+    moves = [there - here for here, there in pairwise(logs)]
     if statistics.pstdev(moves) < 0.05:  # hardly any noise: only the drift is left
         return
     # White noise differenced once has the correlation -1/2.

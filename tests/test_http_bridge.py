@@ -15,16 +15,10 @@ from attrs import frozen
 
 from aitk_core.application import Application
 from aitk_core.arguments import arg
-from aitk_core.errors import (
-    AitkError,
-    BackendUnreachableError,
-    ConflictError,
-    JobNotFoundError,
-    PathOutsideRootsError,
-)
+from aitk_core.errors import BackendUnreachableError
 from aitk_core.frontends.http.app import build_app
 from aitk_core.hookspecs import GROUP, hookimpl
-from aitk_core.records.results import Image, Link, Text, ToolResult
+from aitk_core.records.results import ToolResult
 from aitk_core.settings import HttpSettings, SettingsSource
 from aitk_core.specs import Lazy, ToolSpec
 
@@ -36,7 +30,6 @@ if TYPE_CHECKING:
     from aitk_core.protocols import ToolContext
 
 MODULE = "throw_away_bridge_plugin"
-REPORT = {"overall_health": "good", "losses": [0.5, 0.25], "note": "ünïcode"}
 SCHEMA = {
     "$schema": "https://json-schema.org/draft/2020-12/schema",
     "$id": "https://example.org/report.v1.schema.json",
@@ -54,20 +47,12 @@ async def echo(arguments: Any, _context: ToolContext) -> ToolResult:
     return ToolResult(data=dict(arguments), summary="echoed")
 
 
-async def answer(arguments: Any, _context: ToolContext) -> ToolResult:
-    return ANSWERS[arguments["of"]]
-
-
 async def report(_arguments: Any, _context: ToolContext) -> ToolResult:
-    return ToolResult(data=REPORT, summary="all is well", blocks=(Image(data=b"png"),))
+    return ToolResult(data={"overall_health": "good"})
 
 
-async def broken_report(_arguments: Any, _context: ToolContext) -> ToolResult:
-    return ToolResult(data={"losses": []})
-
-
-async def fail(arguments: Any, _context: ToolContext) -> ToolResult:
-    raise FAILURES[arguments["how"]]
+async def change(_arguments: Any, _context: ToolContext) -> ToolResult:
+    return ToolResult(summary="changed")
 
 
 async def wait(_arguments: Any, _context: ToolContext) -> ToolResult:
@@ -79,26 +64,6 @@ async def count(arguments: Count, _context: ToolContext) -> ToolResult:
     return ToolResult(data={"lines": arguments.lines})
 
 
-ANSWERS = {
-    "text": ToolResult(summary="only words"),
-    "image": ToolResult(blocks=(Image(data=b"png"),)),
-    "both": ToolResult(summary="words", blocks=(Image(data=b"png"), Text("more"))),
-    "nothing": ToolResult(),
-    "own-message": ToolResult(data={"message": "mine"}, summary="words"),
-    "not-finite": ToolResult(data={"temperature": float("nan"), "fan": float("inf")}, summary="x"),
-    "no-json": ToolResult(data={"when": object()}),
-    "surrogate": ToolResult(data={"line": "a\ud83d"}, summary="b\udc00"),
-    "link": ToolResult(data={"n": 1}, blocks=(Link(uri="aitk://runs/1", name="run"),)),
-    "long": ToolResult(data={str(n): [n, "x" * 50, {"y": n / 3}] for n in range(20_000)}),
-}
-FAILURES: dict[str, Exception] = {
-    "job": JobNotFoundError("no job 'nope'", remedy="list the jobs", job_id="nope"),
-    "conflict": ConflictError("the job runs"),
-    "path": PathOutsideRootsError("'/etc' is outside the roots"),
-    "backend": BackendUnreachableError("no connection", attempts=2),
-    "bug": RuntimeError("secret inside"),
-    "odd-details": AitkError("odd", what=object()),
-}
 FREE = {"type": "object"}
 
 
@@ -117,10 +82,8 @@ class Tools:
 
         return [
             tool("echo", schema=FREE, title="Echo", meta={"example/x": 1}),
-            tool("answer", schema=FREE),
             tool("report", contract="report.v1", text="json"),
-            tool("broken-report", contract="report.v1"),
-            tool("fail", schema=FREE, read_only=False),
+            tool("change", read_only=False),
             tool("wait"),
             tool("count", arguments=Count),
         ]
@@ -154,7 +117,7 @@ def make(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Make:
     module = ModuleType(MODULE)
     tools = Tools()
     tools.folder = tmp_path
-    handlers = (echo, answer, report, broken_report, fail, wait, count)
+    handlers = (echo, report, change, wait, count)
     vars(module).update({handler.__name__: handler for handler in handlers})
     vars(module).update(tools=tools, broken=Broken())
     monkeypatch.setitem(sys.modules, MODULE, module)
@@ -264,13 +227,13 @@ def test_ready_bothers_the_backend_once_a_second_and_survives_its_bugs(make: Mak
 def test_tools_are_listed_as_mcp_lists_them(make: Make) -> None:
     (found,) = ask(make(), ("GET", "/tools"))
     body = found.json()
-    names = ["answer", "broken-report", "count", "echo", "fail", "report", "wait"]
+    names = ["change", "count", "echo", "report", "wait"]
     assert [tool["name"] for tool in body["tools"]] == names
     assert body["count"] == len(names)
     by_name = {tool["name"]: tool for tool in body["tools"]}
     assert by_name["report"]["outputSchema"] == SCHEMA
     assert by_name["count"]["inputSchema"]["properties"]["lines"]["maximum"] == 100
-    assert by_name["fail"]["annotations"]["readOnlyHint"] is False
+    assert by_name["change"]["annotations"]["readOnlyHint"] is False
     assert by_name["echo"]["meta"] == {"example/x": 1}
     assert by_name["echo"]["title"] == "Echo"
 
@@ -280,11 +243,11 @@ def test_headers_narrow_what_is_listed_and_run(make: Make) -> None:
     tools, *refused = ask(
         make(),
         ("GET", "/tools", narrow),
-        ("POST", "/mcp/tool", {"json": {"name": "fail"}, **narrow}),
+        ("POST", "/mcp/tool", {"json": {"name": "change"}, **narrow}),
         ("POST", "/mcp/tool", {"json": {"name": "echo"}, **narrow}),
     )
     names = {tool["name"] for tool in tools.json()["tools"]}
-    assert names == {"answer", "broken-report", "count", "report", "wait"}
+    assert names == {"count", "report", "wait"}
     assert [error_of(found) for found in refused] == [(403, "READ_ONLY"), (403, "NOT_PERMITTED")]
 
 
@@ -292,7 +255,7 @@ def test_headers_never_widen(make: Make) -> None:
     application = make(environment={"AITK_READ_ONLY": "1"})
     (found,) = ask(
         application,
-        ("POST", "/mcp/tool", {"json": {"name": "fail"}, "headers": {"X-MCP-Readonly": "0"}}),
+        ("POST", "/mcp/tool", {"json": {"name": "change"}, "headers": {"X-MCP-Readonly": "0"}}),
     )
     assert error_of(found) == (403, "READ_ONLY")
 
@@ -302,120 +265,6 @@ def test_head_works_on_the_get_routes(make: Make, path: str) -> None:
     (found,) = ask(make(), ("HEAD", path))
     assert found.status_code == 200
     assert found.headers["x-request-id"]
-
-
-def test_pitfall_121_a_json_document_is_sent_once_unless_asked_for_twice(make: Make) -> None:
-    once, twice = ask(make(), call("report"), call("report", include_result=True))
-    body = once.json()
-    assert body["data"] == REPORT
-    assert body["tool"] == "report"
-    image = {
-        "type": "image",
-        "data": "cG5n",
-        "mimeType": "image/png",
-        "annotations": None,
-        "meta": None,
-    }
-    text = {"type": "text", "text": "all is well", "annotations": None, "meta": None}
-    assert body["result"] == [text, image]
-    assert once.text.count("overall_health") == 1
-    document, *others = twice.json()["result"]
-    assert json.loads(document.pop("text")) == REPORT
-    assert document == {"type": "text", "annotations": None, "meta": None}
-    assert others == [text, image]
-
-
-def test_a_prose_tool_answers_its_data_with_the_text_as_message(make: Make) -> None:
-    echoed, own = ask(make(), call("echo", {"a": 1}), call("answer", {"of": "own-message"}))
-    assert echoed.json()["data"] == {"a": 1, "message": "echoed"}
-    assert [item["text"] for item in echoed.json()["result"]] == ["echoed"]
-    assert own.json()["data"] == {"message": "mine"}
-
-
-def test_a_tool_without_data_answers_message_item_or_items(make: Make) -> None:
-    image = {
-        "type": "image",
-        "data": "cG5n",
-        "mimeType": "image/png",
-        "annotations": None,
-        "meta": None,
-    }
-    text, item, items, nothing = (
-        found.json()
-        for found in ask(make(), *(call("answer", {"of": o}) for o in list(ANSWERS)[:4]))
-    )
-    assert text["data"] == {"message": "only words"}
-    assert [i["text"] for i in text["result"]] == ["only words"]
-    assert (item["data"], item["result"]) == ({"item": image}, [])
-    assert items["data"] == {
-        "items": [
-            {"type": "text", "value": "words"},
-            {"type": "image", "value": image},
-            {"type": "text", "value": "more"},
-        ]
-    }
-    assert [i["text"] for i in items["result"]] == ["words", "more"]
-    assert (nothing["data"], nothing["result"]) == ({"items": []}, [])
-
-
-def test_pitfall_71_numbers_that_json_lacks_are_null_and_nothing_else_slips_through(
-    make: Make,
-) -> None:
-    nan, no_json = ask(
-        make(), call("answer", {"of": "not-finite"}), call("answer", {"of": "no-json"})
-    )
-    assert nan.json()["data"] == {"temperature": None, "fan": None, "message": "x"}
-    assert error_of(no_json) == (500, "OUTPUT_SCHEMA_VIOLATION")
-    (sent,) = ask(
-        make(), ("POST", "/mcp/tool", {"content": '{"name":"echo","arguments":{"a":NaN}}'})
-    )
-    assert error_of(sent) == (400, "INVALID_JSON")
-    (huge,) = ask(
-        make(), ("POST", "/mcp/tool", {"content": '{"name":"echo","arguments":{"a":1e999}}'})
-    )
-    assert error_of(huge) == (400, "INVALID_ARGUMENTS")
-
-
-def test_unpaired_surrogates_never_leave(make: Make) -> None:
-    (found,) = ask(make(), call("answer", {"of": "surrogate"}))
-    assert found.json()["data"] == {"line": "a?", "message": "b?"}
-
-
-def test_a_long_answer_in_pieces_is_the_same_json(make: Make) -> None:
-    (found,) = ask(make(), call("answer", {"of": "long"}))
-    assert found.json()["data"] == ANSWERS["long"].data
-    assert found.text.startswith('{"ok":true,"request_id":"')
-
-
-@pytest.mark.parametrize(
-    ("how", "status", "code"),
-    [
-        ("job", 404, "JOB_NOT_FOUND"),
-        ("conflict", 409, "CONFLICT"),
-        ("path", 403, "PATH_OUTSIDE_ROOTS"),
-        ("backend", 503, "BACKEND_UNREACHABLE"),
-        ("bug", 500, "TOOL_EXECUTION_FAILED"),
-        ("odd-details", 500, "INTERNAL_ERROR"),
-    ],
-)
-def test_pitfall_67_a_failing_tool_is_an_error_with_its_code(
-    make: Make, how: str, status: int, code: str
-) -> None:
-    (found,) = ask(make(), call("fail", {"how": how}))
-    assert error_of(found) == (status, code)
-    assert "secret" not in found.text
-    if how == "job":
-        assert found.json()["error"] == {
-            "code": "JOB_NOT_FOUND",
-            "message": "no job 'nope'",
-            "remedy": "list the jobs",
-            "details": {"job_id": "nope"},
-        }
-
-
-def test_an_answer_that_breaks_its_contract_is_never_sent_as_right(make: Make) -> None:
-    (found,) = ask(make(), call("broken-report"))
-    assert error_of(found) == (500, "OUTPUT_SCHEMA_VIOLATION")
 
 
 @pytest.mark.parametrize("value", ["abc", 1.5, True, 0, 101, "5"])
@@ -428,7 +277,7 @@ def test_pitfall_73_arguments_are_validated_as_over_mcp(make: Make, value: objec
 def test_an_unknown_tool_is_404_with_the_names_there_are(make: Make) -> None:
     (found,) = ask(make(), call("ecco"))
     assert error_of(found) == (404, "TOOL_NOT_FOUND")
-    names = ["answer", "broken-report", "count", "echo", "fail", "report", "wait"]
+    names = ["change", "count", "echo", "report", "wait"]
     assert found.json()["error"]["details"]["available_tools"] == names
     assert "'echo'" in found.json()["error"]["remedy"]
 

@@ -165,7 +165,7 @@ def test_pitfall_65_failed_authentication_is_limited_and_closes_the_door_for_the
     checked.check(scope(("x-api-key", "s3cret")))
 
 
-PROXY = {
+PROXY: dict[str, Any] = {
     "trust_proxy_for_rate_limit": True,
     "trusted_proxy_cidrs": ("10.0.0.0/8", "fd00::/8"),
     "rate_limit_max_requests": 1,

@@ -168,9 +168,7 @@ def read(
         return {"type": "http.request", "body": chunk, "more_body": received < len(chunks)}
 
     scope = {"headers": list(headers)}
-    body = asyncio.run(
-        read_body(scope, receive, limit_bytes=limit, timeout_s=0.05)  # type: ignore[arg-type]
-    )
+    body = asyncio.run(read_body(scope, receive, limit_bytes=limit, timeout_s=0.05))
     return body, received
 
 
@@ -197,7 +195,7 @@ def test_a_body_that_does_not_arrive_is_given_up() -> None:
         raise AssertionError
 
     with pytest.raises(SlowRequestError) as caught:
-        asyncio.run(read_body({"headers": []}, never, limit_bytes=9, timeout_s=0.01))  # type: ignore[arg-type]
+        asyncio.run(read_body({"headers": []}, never, limit_bytes=9, timeout_s=0.01))
     assert caught.value.details == {"body_timeout_seconds": 0.01}
 
 

@@ -22,7 +22,7 @@ from mcp.client.streamable_http import streamable_http_client
 from aitk_core.application import Application
 from aitk_core.errors import InvalidSettingError
 from aitk_core.frontends.http.app import build_app
-from aitk_core.frontends.http.serve import serve, server_for
+from aitk_core.frontends.http.serve import listen, prompt_switching, serve, server_for
 from aitk_core.hookspecs import GROUP, hookimpl
 from aitk_core.records.results import ToolResult
 from aitk_core.settings import HttpSettings, SettingsSource
@@ -112,7 +112,7 @@ async def running(
     SIGNALS = Signals()
     app = build_app(application, settings or HttpSettings())
     server = server_for(app)
-    with socket.create_server(("127.0.0.1", 0)) as listener:
+    with listen(HttpSettings(port=0)) as listener, prompt_switching():
         async with app.router.lifespan_context(app):
             serving = asyncio.create_task(server.serve(sockets=[listener]))
             try:

@@ -7,6 +7,8 @@ for another verdict, `evidence_v1` gives it; the tests by number hold the line b
 from __future__ import annotations
 
 import math
+import subprocess
+import sys
 from typing import Any, Final
 
 import pytest
@@ -335,3 +337,15 @@ def test_pitfall_20_a_regressing_run_can_still_be_ready_here() -> None:
 def test_pitfall_76_a_run_named_twice_is_ranked_once() -> None:
     run = {"job_id": "n", "metrics": {"stability_score": 90}}
     assert len(reference.rank_runs([run, run]).ranking) == 1
+
+
+def test_scoring_imports_nothing_heavy() -> None:
+    code = (
+        "import sys, aitk_observability.scoring.reference;"
+        "print([m for m in ('numpy', 'httpx', 'mcp', 'cattrs', 'jsonschema') if m in sys.modules])"
+    )
+    # Fixed code, this interpreter.
+    answer = subprocess.run(  # noqa: S603
+        [sys.executable, "-c", code], capture_output=True, check=True, encoding="utf-8"
+    )
+    assert answer.stdout.strip() == "[]"

@@ -2,8 +2,7 @@ from __future__ import annotations
 
 import functools
 import math
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -24,7 +23,12 @@ from aitk_sandbox.model import (
     stack_pixels,
     to_patches,
 )
-from aitk_sandbox.pictures import Picture, ensure_demo_pictures, generic_pictures, read_picture
+from aitk_sandbox.pictures import ensure_demo_pictures, generic_pictures, read_picture
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from aitk_sandbox.pictures import Picture
 
 
 @functools.cache

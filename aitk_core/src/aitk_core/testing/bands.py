@@ -48,6 +48,7 @@ class BandPolicyLaws(ABC):
         delta: float,
         standard_error: float | None,  # noqa: ARG002 - for policies that weigh it
         n: int | None,  # noqa: ARG002 - for policies that weigh it
+        /,
     ) -> str:
         """Return the band from the provenance alone, read back from JSON.
 

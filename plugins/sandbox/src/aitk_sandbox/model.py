@@ -299,7 +299,9 @@ def _spread(values: Array) -> Array:
 
 
 def _sigmoid(values: Array) -> Array:
-    return 0.5 * (1 + np.tanh(0.5 * values))
+    # By way of tanh, which does not overflow.
+    half: Array = np.tanh(0.5 * values)
+    return 0.5 * (1 + half)
 
 
 def _silu(values: Array) -> Array:

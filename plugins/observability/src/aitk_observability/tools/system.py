@@ -47,13 +47,12 @@ async def _optional(what: str, request: Awaitable[T], faults: dict[str, BackendE
 
 
 def _text(data: dict[str, Any]) -> str:
-    lines = []
-    for gpu in data["gpus"] or ():
-        lines.append(
-            f"- GPU {gpu['index']} {gpu['name']}: {_said(gpu['memory_used_mib'])} of "
-            f"{_said(gpu['memory_total_mib'])} MiB used, {_said(gpu['utilization_pct'])} % busy, "
-            f"{_said(gpu['temperature_c'])} °C"
-        )
+    lines = [
+        f"- GPU {gpu['index']} {gpu['name']}: {_said(gpu['memory_used_mib'])} of "
+        f"{_said(gpu['memory_total_mib'])} MiB used, {_said(gpu['utilization_pct'])} % busy, "
+        f"{_said(gpu['temperature_c'])} °C"
+        for gpu in data["gpus"] or ()
+    ]
     if not lines:
         why = data["gpu_error"] or data["missing"].get("gpu", "the backend lists no GPU")
         lines.append(f"- GPU: none seen ({why})")

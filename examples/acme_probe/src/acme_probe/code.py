@@ -1,0 +1,27 @@
+"""The code behind the declarations, imported when it is first needed."""
+
+from aitk_core.records.findings import Finding
+from aitk_core.records.results import Text, ToolResult
+
+
+async def probe(arguments, context):
+    files = await context.backend.files(arguments.job_id)
+    count = sum(file.path.endswith(".safetensors") for file in files)
+    return ToolResult(blocks=(Text(f"{count} checkpoints"),))
+
+
+def analyze(evidence):
+    if evidence.validation_loss is None:
+        yield Finding(
+            code="ACME_NO_VALIDATION", category="acme", severity="warning",
+            message="the run has no validation loss", method="acme_config_v1",
+        )  # fmt: skip
+
+
+class Halves:
+    def band(self, delta, *, standard_error, n):
+        return "small" if abs(delta) <= 50 else "big"
+
+    def source(self):
+        thresholds = {"small_lte": 50, "big_gt": 50}
+        return {"id": "acme_halves_v1", "units": "score_points", "thresholds": thresholds}
