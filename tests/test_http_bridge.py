@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
+from collections.abc import Callable
 from importlib.metadata import EntryPoint
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, cast
@@ -15,7 +16,6 @@ from attrs import frozen
 
 from aitk_core.application import Application
 from aitk_core.arguments import arg
-from aitk_core.errors import BackendUnreachableError
 from aitk_core.frontends.http.app import build_app
 from aitk_core.hookspecs import GROUP, hookimpl
 from aitk_core.records.results import ToolResult
@@ -23,10 +23,9 @@ from aitk_core.settings import HttpSettings, SettingsSource
 from aitk_core.specs import Lazy, ToolSpec
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Mapping
     from pathlib import Path
 
-    from aitk_core.backend.protocol import Backend
     from aitk_core.protocols import ToolContext
 
 MODULE = "throw_away_bridge_plugin"
@@ -89,26 +88,7 @@ class Tools:
         ]
 
 
-class Broken:
-    @hookimpl
-    def aitk_tools(self) -> list[ToolSpec]:
-        raise RuntimeError("boom")
-
-
-class Probed:
-    """A backend that only tells whether it is there."""
-
-    def __init__(self) -> None:
-        self.fault: Exception | None = None
-        self.probes = 0
-
-    async def probe(self) -> None:
-        self.probes += 1
-        if self.fault is not None:
-            raise self.fault
-
-
-Make = Any
+Make = Callable[..., Application]
 
 
 @pytest.fixture
@@ -119,15 +99,14 @@ def make(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Make:
     tools.folder = tmp_path
     handlers = (echo, report, change, wait, count)
     vars(module).update({handler.__name__: handler for handler in handlers})
-    vars(module).update(tools=tools, broken=Broken())
+    vars(module).update(tools=tools)
     monkeypatch.setitem(sys.modules, MODULE, module)
 
-    def build(*plugins: str, backend: Any = None, environment: Any = None) -> Application:
-        points = [EntryPoint(name, f"{MODULE}:{name}", GROUP) for name in plugins or ("tools",)]
+    def build(environment: Mapping[str, str] | None = None) -> Application:
         return Application(
-            points=points,
+            points=[EntryPoint("tools", f"{MODULE}:tools", GROUP)],
             source=SettingsSource(environment=environment or {}),
-            backend=cast("Backend", backend or Probed()),
+            backend=cast("Any", object()),
         )
 
     return build
@@ -171,59 +150,6 @@ def error_of(found: httpx.Response) -> tuple[int, str]:
     return found.status_code, found.json()["error"]["code"]
 
 
-def test_health_says_who_answers_and_whether_a_token_is_set(make: Make) -> None:
-    (open_,) = ask(make(), ("GET", "/health"))
-    body = open_.json()
-    assert {key: body[key] for key in ("ok", "status", "service", "auth_enabled")} == {
-        "ok": True,
-        "status": "healthy",
-        "service": "ai-toolkit-mcp-http",
-        "auth_enabled": False,
-    }
-    assert "problems" not in body
-    guarded = HttpSettings(auth_token="s3cret")  # noqa: S106
-    (closed,) = ask(make(), ("GET", "/health"), settings=guarded)
-    assert closed.json()["auth_enabled"] is True
-
-
-def test_health_names_broken_plugins_and_stays_alive(make: Make) -> None:
-    (found,) = ask(make("tools", "broken"), ("GET", "/health"))
-    body = found.json()
-    assert (body["status"], body["degraded"]) == ("healthy", True)
-    assert body["problems"] == [
-        {
-            "plugin": "broken",
-            "distribution": "?",
-            "stage": "aitk_tools",
-            "severity": "error",
-            "reason": "RuntimeError: boom",
-        }
-    ]
-    guarded = HttpSettings(auth_token="s3cret")  # noqa: S106
-    (public,) = ask(make("tools", "broken"), ("GET", "/health"), settings=guarded)
-    assert "reason" not in public.json()["problems"][0]
-
-
-def test_pitfall_80_health_is_liveness_and_ready_asks_the_backend(make: Make) -> None:
-    backend = Probed()
-    backend.fault = BackendUnreachableError("no connection", remedy="start it", url="http://b")
-    alive, ready = ask(make(backend=backend), ("GET", "/health"), ("GET", "/ready"))
-    assert alive.status_code == 200
-    assert error_of(ready) == (503, "BACKEND_UNREACHABLE")
-    assert ready.json()["error"]["remedy"] == "start it"
-    (ready,) = ask(make(), ("GET", "/ready"))
-    assert (ready.status_code, ready.json()["status"]) == (200, "ready")
-
-
-def test_ready_bothers_the_backend_once_a_second_and_survives_its_bugs(make: Make) -> None:
-    backend = Probed()
-    backend.fault = RuntimeError("secret inside")
-    first, second = ask(make(backend=backend), ("GET", "/ready"), ("GET", "/ready"))
-    assert error_of(first) == error_of(second) == (503, "BACKEND_ERROR")
-    assert "secret" not in first.text
-    assert backend.probes == 1
-
-
 def test_tools_are_listed_as_mcp_lists_them(make: Make) -> None:
     (found,) = ask(make(), ("GET", "/tools"))
     body = found.json()
@@ -252,7 +178,7 @@ def test_headers_narrow_what_is_listed_and_run(make: Make) -> None:
 
 
 def test_headers_never_widen(make: Make) -> None:
-    application = make(environment={"AITK_READ_ONLY": "1"})
+    application = make({"AITK_READ_ONLY": "1"})
     (found,) = ask(
         application,
         ("POST", "/mcp/tool", {"json": {"name": "change"}, "headers": {"X-MCP-Readonly": "0"}}),
@@ -260,7 +186,7 @@ def test_headers_never_widen(make: Make) -> None:
     assert error_of(found) == (403, "READ_ONLY")
 
 
-@pytest.mark.parametrize("path", ["/health", "/ready", "/tools"])
+@pytest.mark.parametrize("path", ["/health", "/tools"])
 def test_head_works_on_the_get_routes(make: Make, path: str) -> None:
     (found,) = ask(make(), ("HEAD", path))
     assert found.status_code == 200
@@ -356,11 +282,11 @@ def test_tokens_are_asked_for_where_the_settings_say_so(make: Make) -> None:
     settings = HttpSettings(auth_token="s3cret", auth_for_health=True, auth_for_tools=True)  # noqa: S106
     guarded = ask(
         make(),
-        *(("GET", path) for path in ("/health", "/ready", "/tools")),
-        *(("GET", path, token) for path in ("/health", "/ready", "/tools")),
+        *(("GET", path) for path in ("/health", "/tools")),
+        *(("GET", path, token) for path in ("/health", "/tools")),
         settings=settings,
     )
-    assert [found.status_code for found in guarded] == [401] * 3 + [200] * 3
+    assert [found.status_code for found in guarded] == [401] * 2 + [200] * 2
     toggles = HttpSettings(auth_for_health=True, auth_for_tools=True)
     without = ask(make(), ("GET", "/health"), ("GET", "/tools"), settings=toggles)
     assert [found.status_code for found in without] == [200, 200]
@@ -428,6 +354,18 @@ def test_our_own_bug_is_500_in_the_envelope_with_the_request_id(
     assert "secret" not in found.text
 
 
+def test_what_is_rejected_is_logged_with_its_id_and_without_the_credential(
+    make: Make, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    settings = HttpSettings(auth_token="s3cret")  # noqa: S106
+    asked = {"headers": {"X-API-Key": "my-guess", "X-Request-ID": "r-1"}}
+    ask(make(), ("POST", "/mcp/tool", asked), settings=settings)
+    assert "r-1 POST '/mcp/tool': AUTH_INVALID" in caplog.text
+    assert "my-guess" not in caplog.text
+    assert "s3cret" not in caplog.text
+
+
 @pytest.mark.parametrize("path", ["/health", "/tools", "/mcp/tool", "/mcp", "/nowhere"])
 def test_foreign_hosts_and_origins_are_refused_on_every_route(make: Make, path: str) -> None:
     host, origin = ask(
@@ -445,6 +383,6 @@ def test_without_mcp_there_is_no_such_route(make: Make) -> None:
     assert "/mcp" not in {cast("Any", route).path for route in app.routes}
 
 
-def test_pitfall_64_bad_proxy_settings_stop_the_start(make: Callable[[], Application]) -> None:
+def test_pitfall_64_bad_proxy_settings_stop_the_start(make: Make) -> None:
     with pytest.raises(ValueError, match="MCP_HTTP_TRUSTED_PROXY_CIDRS"):
         build_app(make(), HttpSettings(trust_proxy_for_rate_limit=True))

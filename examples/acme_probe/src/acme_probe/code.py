@@ -5,9 +5,8 @@ from aitk_core.records.results import Text, ToolResult
 
 
 async def probe(arguments, context):
-    files = await context.backend.files(arguments.job_id)
-    count = sum(file.path.endswith(".safetensors") for file in files)
-    return ToolResult(blocks=(Text(f"{count} checkpoints"),))
+    files = [f for f in await context.backend.files(arguments.job_id) if "_0" in f.path]
+    return ToolResult(blocks=(Text(f"{len(files)} checkpoints"),))
 
 
 def analyze(evidence):
@@ -23,5 +22,5 @@ class Halves:
         return "small" if abs(delta) <= 50 else "big"
 
     def source(self):
-        thresholds = {"small_lte": 50, "big_gt": 50}
-        return {"id": "acme_halves_v1", "units": "score_points", "thresholds": thresholds}
+        edges = {"small_lte": 50, "big_gt": 50}
+        return {"id": "acme_halves_v1", "units": "score_points", "thresholds": edges}

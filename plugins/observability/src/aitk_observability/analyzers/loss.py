@@ -18,6 +18,7 @@ from aitk_core.statistics.level import mean_level
 from aitk_core.statistics.overfit import overfit
 from aitk_core.statistics.shift import level_shift
 from aitk_core.statistics.trend import trend
+from aitk_observability.analyzers.summary import summarize
 
 if TYPE_CHECKING:
     from aitk_core.evidence.records import RunEvidence, Series
@@ -81,24 +82,6 @@ def _facts_without(nan_lines: int) -> dict[str, Any]:
         "inf_count": 0,
         "flags": ["loss_nan_detected"] if nan_lines else ["no_loss_values_detected"],
         "status": "unknown",
-    }
-
-
-def summarize(values: Any) -> dict[str, Any]:
-    """Return the contract's stat summary of (n,) finite values in time order.
-
-    `last` is the last in time, not the largest.
-    """
-    array = np.asarray(values, dtype=np.float64)
-    if not len(array):
-        return dict.fromkeys(("min", "max", "mean", "median", "last")) | {"count": 0}
-    return {
-        "count": len(array),
-        "min": round(float(array.min()), 6),
-        "max": round(float(array.max()), 6),
-        "mean": round(float(array.mean()), 6),
-        "median": round(float(np.median(array)), 6),
-        "last": round(float(array[-1]), 6),
     }
 
 

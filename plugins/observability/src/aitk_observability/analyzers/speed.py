@@ -9,7 +9,7 @@ import numpy as np
 from aitk_core.records.findings import Analysis, Estimate, EvidenceRef, Finding, Remedy
 from aitk_core.statistics.eta import time_left
 from aitk_core.statistics.speed import find_pauses, gaps_of, median_of, slow_down
-from aitk_observability.analyzers.loss import summarize
+from aitk_observability.analyzers.summary import summarize
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -14,6 +14,7 @@ from aitk_observability.report import experiment, sections
 from aitk_observability.report import findings as told
 from aitk_observability.scoring import context as scoring_context
 from aitk_observability.scoring import evidence as scoring
+from aitk_observability.scoring.reference import PROFILE_WEIGHTS, RUBRIC_WEIGHTS
 
 if TYPE_CHECKING:
     from aitk_core.evidence.records import RunEvidence
@@ -80,8 +81,8 @@ def build(
         speed,
         tuple(v for v in (validation.values if validation else ()) if math.isfinite(v) and v > 0),
     )
-    rubric = scoring.combine(components, scoring.RUBRIC_WEIGHTS, reasons)
-    profile = scoring.combine(components, scoring.PROFILE_WEIGHTS, reasons)
+    rubric = scoring.combine(components, RUBRIC_WEIGHTS, reasons)
+    profile = scoring.combine(components, PROFILE_WEIGHTS, reasons)
     health = told.overall_health(
         findings,
         evidence,

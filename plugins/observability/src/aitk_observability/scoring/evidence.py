@@ -22,6 +22,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from attrs import frozen
 
+from aitk_observability.scoring.reference import grade
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -31,21 +33,6 @@ SCORING_METHOD: Final = "evidence_v1"
 MINIMUM_COVERAGE: Final = 0.6
 """Convergence, stability or speed alone is not a run: at least two, convergence among them,
 of the three weigh this much (0.35 + 0.30)."""
-RUBRIC_WEIGHTS: Final[Mapping[str, float]] = {
-    "convergence": 0.35,
-    "stability": 0.30,
-    "speed": 0.20,
-    "dataset": 0.10,
-    "caption_quality": 0.05,
-}
-PROFILE_WEIGHTS: Final[Mapping[str, float]] = {
-    "convergence": 0.30,
-    "stability": 0.30,
-    "speed": 0.20,
-    "dataset": 0.12,
-    "caption_quality": 0.08,
-}
-_GRADES: Final = ((90.0, "A"), (80.0, "B"), (70.0, "C"), (60.0, "D"))
 _CAPS: Final[Mapping[tuple[str, str], float]] = {
     ("LOSS_NONFINITE", "critical"): 0.0,
     ("LOSS_NONFINITE", "warning"): 60.0,
@@ -177,6 +164,4 @@ def combine(
 
 def grade_of(overall: float | None) -> str:
     """Return the contract's grade, or `insufficient_evidence`."""
-    if overall is None:
-        return "insufficient_evidence"
-    return next((grade for bound, grade in _GRADES if overall >= bound), "F")
+    return "insufficient_evidence" if overall is None else grade(overall)

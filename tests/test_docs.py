@@ -1,0 +1,58 @@
+"""What the documents say is what is there."""
+
+import tomllib
+from pathlib import Path
+
+from aitk_core import __version__, hookspecs
+from aitk_core.registry import Registry
+from aitk_core.settings import settings_table
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+
+
+def test_readme_names_every_installed_tool(registry: Registry) -> None:
+    missing = [name for name in registry.tools if f"`{name}`" not in README]
+    assert not missing
+
+
+def test_readme_shows_the_generated_table_of_settings(registry: Registry) -> None:
+    """Mend with `aitk settings`."""
+    begin = README.index("<!-- settings:")
+    shown = README[README.index("\n", begin) + 1 : README.index("<!-- /settings -->")]
+    assert shown.strip() == settings_table(registry.sections()).strip()
+
+
+def test_contributing_names_every_hook() -> None:
+    hooks = [name for name in vars(hookspecs) if name.startswith("aitk_")]
+    assert not [name for name in hooks if f"`{name}`" not in CONTRIBUTING]
+
+
+def test_all_distributions_have_one_version() -> None:
+    files = [ROOT / "pyproject.toml", *ROOT.glob("aitk_core/pyproject.toml")]
+    files += [*ROOT.glob("schemas/pyproject.toml"), *ROOT.glob("plugins/*/pyproject.toml")]
+    versions = {
+        str(file.relative_to(ROOT)): tomllib.loads(file.read_text(encoding="utf-8"))["project"][
+            "version"
+        ]
+        for file in files
+    }
+    assert set(versions.values()) == {__version__}, versions
+
+
+def test_umbrella_requires_every_plugin() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    required = {requirement.split(">")[0] for requirement in project["dependencies"]}
+    folders = {f"aitk-{folder.parent.name}" for folder in ROOT.glob("plugins/*/pyproject.toml")}
+    assert required == folders | {"aitk-core"}
+
+
+def test_modules_stay_below_the_length_limit() -> None:
+    limit = 400
+    sources = [*ROOT.glob("aitk_core/src/**/*.py"), *ROOT.glob("plugins/*/src/**/*.py")]
+    lengths = {
+        str(file.relative_to(ROOT)): len(file.read_text(encoding="utf-8").splitlines())
+        for file in sources
+    }
+    assert not {name: count for name, count in lengths.items() if count > limit}
