@@ -103,17 +103,21 @@ class Application:
 
     async def __aenter__(self) -> Self:
         """Open the backend and the services; makes no request yet."""
-        pool = WorkerPool(workers=self.settings.workers)
-        self._stack.callback(pool.close)
-        backend = await self._open_backend()
-        self._dispatcher = Dispatcher(
-            registry=self.registry,
-            settings=self.settings,
-            source=self.source,
-            backend=backend,
-            paths=RootedPaths(self._roots()),
-            pool=pool,
-        )
+        async with AsyncExitStack() as opening:
+            pool = WorkerPool(workers=self.settings.workers)
+            opening.callback(pool.close)
+            dispatcher = Dispatcher(
+                registry=self.registry,
+                settings=self.settings,
+                source=self.source,
+                backend=await self._open_backend(opening),
+                paths=RootedPaths(self._roots()),
+                pool=pool,
+            )
+            opening.callback(dispatcher.close)
+            # Only now: what fails half way has been closed again by the stack above.
+            self._stack = opening.pop_all()
+        self._dispatcher = dispatcher
         return self
 
     async def __aexit__(
@@ -126,12 +130,12 @@ class Application:
         self._dispatcher = None
         await self._stack.__aexit__(kind, error, trace)
 
-    async def _open_backend(self) -> Backend:
+    async def _open_backend(self, stack: AsyncExitStack) -> Backend:
         if self._backend is not None:
             return self._backend
         if self._kind is not None:
             opened = self.registry.backends[self._kind].spec.open.load()(self.settings)
-            return await self._stack.enter_async_context(opened)
+            return await stack.enter_async_context(opened)
         from aitk_core.backend.client import AiToolkitBackend
 
         backend = AiToolkitBackend(
@@ -139,7 +143,7 @@ class Application:
             token=self.settings.backend_token,
             timeout_s=self.settings.backend_timeout_s,
         )
-        self._stack.push_async_callback(backend.aclose)
+        stack.push_async_callback(backend.aclose)
         return backend
 
     def _roots(self) -> dict[str, Path]:

@@ -25,6 +25,7 @@ from aitk_core.errors import (
     UnknownToolError,
 )
 from aitk_core.records.results import ToolResult
+from aitk_core.services.executor import WorkerPool
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -37,7 +38,6 @@ if TYPE_CHECKING:
     from aitk_core.protocols import Paths
     from aitk_core.records.results import JsonObject, PromptMessage, ResourceContent
     from aitk_core.registry import Owned, Registry
-    from aitk_core.services.executor import WorkerPool
     from aitk_core.settings import ServerSettings, SettingsSource
     from aitk_core.specs import ResourceSpec, ToolSpec
 
@@ -77,6 +77,8 @@ class Dispatcher:
             settings_of=self.settings_of,
             call_tool=self.call,
         )
+        # Of its own: tools that keep every worker busy must not hold up finished answers.
+        self._checks = WorkerPool(workers=1)
         self._records: dict[type, Any] = {type(settings): settings}
         self._validators: dict[str, Draft202012Validator] = {}
 
@@ -94,6 +96,10 @@ class Dispatcher:
             else:
                 raise InvalidSettingError(f"no plugin declares settings {kind.__name__}")
         return self._records[kind]  # type: ignore[no-any-return]  # keyed by its own class
+
+    def close(self) -> None:
+        """Let go of the checker's worker."""
+        self._checks.close()
 
     def offered(self, policy: Policy) -> list[Owned[ToolSpec]]:
         """Return the tools that the policy offers, by name."""
@@ -217,7 +223,7 @@ class Dispatcher:
                 request_id=context.session.request_id,
             ) from error
         # Away from the event loop: a long answer takes milliseconds to check.
-        return await self.pool.run(self._checked, spec, result)
+        return await self._checks.run(self._checked, spec, result)
 
     def _checked(self, spec: ToolSpec, result: Any) -> ToolResult:
         from aitk_core.convert import unstructure
@@ -228,7 +234,7 @@ class Dispatcher:
                 f"{spec.name} returned a {type(result).__name__}, not a ToolResult"
             )
         if spec.contract is None:
-            return result
+            return result if result.data is None else evolve(result, data=unstructure(result.data))
         if result.data is None:
             raise OutputSchemaViolationError(f"{spec.name} returned no data", path="")
         data = unstructure(result.data)

@@ -10,6 +10,7 @@ import asyncio
 from array import array
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
+from aitk_core.backend.protocol import LOG_TAIL_BYTES
 from aitk_core.errors import BackendError, JobNotFoundError
 from aitk_core.evidence.config import read_config
 from aitk_core.evidence.logscan import scan_log
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 
     from aitk_core.backend.protocol import Backend
     from aitk_core.backend.records import JobRow, LogChunk, MetricPage
-    from aitk_core.evidence.config import RunConfig
     from aitk_core.evidence.logscan import LogScan
     from aitk_core.protocols import ToolContext
 
@@ -65,7 +65,7 @@ async def collect_run(
     validation, active = await _further(backend, job_id, keys, missing)
     log = None
     if chunk is not None:
-        log = await context.run(_scan, chunk, job, run_config)
+        log = await context.run(_scan, chunk, job)
     series = _series(losses, validation, log)
     return RunEvidence(
         job=job,
@@ -104,9 +104,15 @@ async def _optional(what: str, request: Awaitable[T], missing: dict[str, str]) -
         return None
 
 
-def _scan(chunk: LogChunk, job: JobRow, config: RunConfig) -> LogFacts:
-    scan = scan_log(chunk.text, bar_name=config.name or job.name, keep_lines=_KEPT_LINES)
-    return LogFacts(scan=scan, size_bytes=chunk.offset, truncated=chunk.truncated)
+def _scan(chunk: LogChunk, job: JobRow) -> LogFacts:
+    # The bar bears the name in the config that the run was started with, whichever one counts.
+    name = read_config(job.config).name or job.name
+    return LogFacts(
+        scan=scan_log(chunk.text, bar_name=name, keep_lines=_KEPT_LINES),
+        size_bytes=chunk.offset,
+        # The route itself cuts what is longer, and does not say so.
+        truncated=chunk.truncated or chunk.offset > LOG_TAIL_BYTES,
+    )
 
 
 def _series(

@@ -1,6 +1,7 @@
 """Is the run alive, and if not, why? A verdict from what a backend shows.
 
-The row's `updated_at` says nothing: the trainer never moves it (backend/RUNBOOK.md section 3).
+The row's `updated_at` is no heartbeat: the trainer never moves it, so through a run it stays at
+the launch (backend/RUNBOOK.md section 3). Before that time no silence of this run began.
 Progress shows in the step, in the growth of the log and in the wall time of metrics.
 """
 
@@ -8,6 +9,7 @@ from __future__ import annotations
 
 import math
 import re
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final, Literal
 
 from attrs import field, frozen
@@ -169,7 +171,7 @@ def _running(
     observation: Observation | None,
 ) -> Liveness:
     # numpy comes with it, so only once a running job is asked about.
-    from aitk_core.statistics.speed import phase_of, stall
+    from aitk_core.statistics.speed import phase_of, stall, stall_limit_s
 
     phase = phase_of(job.info or "")
     ended = _log_says_ended(log)
@@ -181,8 +183,11 @@ def _running(
             failed=True,
             causes=("the backend's worker was not there to correct the row",),
         )
-    silence, sign = _silence(now, loss, observation)
-    verdict = stall(silence, phase=phase, median_s=_median_s(loss))
+    median_s = _median_s(loss)
+    silence, sign = _silence(now, loss, observation, _launched(job))
+    if silence is None:
+        silence, sign = _since_launch(now, _launched(job), stall_limit_s(phase, median_s=median_s))
+    verdict = stall(silence, phase=phase, median_s=median_s)
     if verdict.verdict == "stalled":
         causes = _STUCK_TRAINING if phase == "training" else _STUCK_LOADING
         return Liveness(
@@ -227,15 +232,39 @@ _VERDICT_OF_PHASE: Final[dict[str, Verdict]] = {
 
 
 def _silence(
-    now: float, loss: Series | None, observation: Observation | None
+    now: float, loss: Series | None, observation: Observation | None, launched: float | None
 ) -> tuple[float | None, str | None]:
     if observation is not None and (observation.log_bytes or (observation.steps or 0) > 0):
         return 0.0, "the log or the step moved between two looks"
-    if loss is not None and len(loss):
-        last = loss.wall_times[-1]
-        if math.isfinite(last):
-            return max(0.0, now - last), f"step {loss.steps[-1]} in the metrics database"
-    return None, None
+    # Of a cut series the newest point is not known.
+    if loss is None or not len(loss) or loss.truncated or not math.isfinite(loss.wall_times[-1]):
+        return None, None
+    last = loss.wall_times[-1]
+    if launched is not None and launched > last:
+        # A resumed run keeps the points of the one before, which say nothing about this one.
+        return max(0.0, now - launched), _LAUNCH
+    return max(0.0, now - last), f"step {loss.steps[-1]} in the metrics database"
+
+
+_LAUNCH: Final = "its launch"
+
+
+def _since_launch(
+    now: float, launched: float | None, limit_s: float
+) -> tuple[float | None, str | None]:
+    """Return the time since the launch where that is too short for any silence to count."""
+    if launched is None or now - launched > limit_s:
+        return None, None
+    return max(0.0, now - launched), _LAUNCH
+
+
+def _launched(job: JobRow) -> float | None:
+    """Return when the backend last wrote the row, Unix seconds."""
+    try:
+        moment = datetime.fromisoformat(job.updated_at or "")
+    except ValueError:
+        return None
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
 
 
 def _median_s(loss: Series | None) -> float | None:

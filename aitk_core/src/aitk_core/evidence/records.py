@@ -47,6 +47,17 @@ class LogFacts:
     truncated: bool
     """Older text than what was read exists."""
 
+    @property
+    def nan_lines(self) -> tuple[int, ...]:
+        """Return lines of `loss is nan` in the newest run, at most the first and last 500."""
+        first = self.scan.run_first_line
+        return tuple(line for line in self.scan.nan_lines if line >= first)
+
+    @property
+    def nan_count(self) -> int:
+        """Return how often the newest run printed it, as far as the lines were kept."""
+        return len(self.nan_lines) if self.scan.restarts else self.scan.nan_count
+
 
 @frozen(kw_only=True)
 class RunEvidence:

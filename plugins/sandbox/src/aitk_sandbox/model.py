@@ -1,10 +1,10 @@
 """The small denoiser: a frozen base network with LoRA adapters, gradients written by hand.
 
-A picture of 16 by 16 pixels is cut into 16 patches. For each patch the network sees the noisy
-patch, the mean colours of all patches, its place, the noise level and the caption, and passes
-them through three dense layers. Noise levels run from 0 (clean) to 1 (noise only) on the cosine
-schedule (Nichol and Dhariwal 2021, section 3.2); the noise is predicted through the
-preconditioning of Karras et al. 2022, section 5, written for noise instead of the clean picture.
+Pictures of 16 by 16 pixels are handled as cosine coefficients, where noise stays noise and each
+coefficient has its own spread. The noise is predicted in two parts: what a linear filter gets
+from the spread of each coefficient alone, and what the network adds from the whole picture, the
+noise level and the caption. Noise levels run from 0 (clean) to 1 (noise only) on the cosine
+schedule (Nichol and Dhariwal 2021, section 3.2).
 """
 
 from __future__ import annotations
@@ -20,21 +20,15 @@ import numpy.typing as npt
 from aitk_sandbox.pictures import SIDE, generic_pictures
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
 Array = npt.NDArray[np.floating[Any]]
 
-PATCH: Final = 4
-_ACROSS: Final = SIDE // PATCH
-TOKENS: Final = _ACROSS * _ACROSS
-PATCH_DIM: Final = PATCH * PATCH * 3
+COEFFICIENTS: Final = SIDE * SIDE * 3
 CAPTION_DIM: Final = 24
 _LEVEL_DIM: Final = 16
 HIDDEN: Final = 192
-INPUT_DIM: Final = PATCH_DIM + TOKENS * 3 + TOKENS + _LEVEL_DIM + CAPTION_DIM
-
-DATA_STD: Final = 0.5
-"""Standard deviation assumed of the pictures, as in Karras et al. 2022, table 1."""
+INPUT_DIM: Final = COEFFICIENTS + _LEVEL_DIM + CAPTION_DIM
 
 LEVEL_MIN: Final = 0.02
 LEVEL_MAX: Final = 0.98
@@ -47,9 +41,10 @@ ADAPTER_GAIN: Final = 0.25
 1e-2, train this small network; measured on the demo pictures."""
 
 _BASE_SEED: Final = 7
-_BASE_PICTURES: Final = 384
-_BASE_LEVELS_PER_PICTURE: Final = 4
-_RIDGE: Final = 3.0
+_BASE_PICTURES: Final = 600
+_BASE_LEVELS_PER_PICTURE: Final = 8
+_BASE_WITHOUT_CAPTION_FRACTION: Final = 0.1
+_RIDGE: Final = 300.0
 """Ridge penalty of the base fit; chosen by hand on held-out generic pictures."""
 
 
@@ -58,9 +53,9 @@ class Batch:
     """Noisy pictures and what was added to them."""
 
     noisy: Array
-    """(batch, 16, 16, 3)."""
+    """(batch, 768) coefficients."""
     noise: Array
-    """(batch, 16, 16, 3), what the network has to predict."""
+    """(batch, 768), what the network has to predict."""
     levels: Array
     """(batch,), from 0.02 to 0.98."""
     captions: Array
@@ -72,6 +67,7 @@ class Network:
     """Base weights and the adapters on them."""
 
     base: dict[str, Array]
+    """`<layer>.weight` (out, in), `<layer>.bias` (out,), and `spread` (768,) of the pictures."""
     adapters: dict[str, Array]
     """`<layer>.down` (rank, in) and `<layer>.up` (out, rank)."""
     strength: float
@@ -80,7 +76,7 @@ class Network:
     """`fp32`, `bf16` or `fp16`: what every intermediate result is rounded to."""
 
     def predict(self, noisy: Array, levels: Array, captions: Array) -> Array:
-        """Return the predicted noise, (batch, 16, 16, 3)."""
+        """Return the predicted noise, (batch, 768)."""
         return self._forward(noisy, levels, captions)[0]
 
     def loss(self, batch: Batch) -> float:
@@ -96,10 +92,8 @@ class Network:
         predicted, kept = self._forward(batch.noisy, batch.levels, batch.captions)
         error = predicted - batch.noise
         loss = float(np.mean(error * error))
-        _, gain = preconditioning(batch.levels)
-        gradient = self._round(
-            to_patches(error * (2.0 / error.size) * _spread(gain)).reshape(-1, PATCH_DIM)
-        )
+        _, gain, _ = preconditioning(batch.levels, self.base["spread"])
+        gradient = self._round(error * gain * (2.0 / error.size))
         gradients: dict[str, Array] = {}
         back = self._dense_back("layer_out", kept["hidden_2"], gradient, gradients)
         inner = self._dense_back(
@@ -114,14 +108,13 @@ class Network:
     def _forward(
         self, noisy: Array, levels: Array, captions: Array
     ) -> tuple[Array, dict[str, Array]]:
-        skip, gain = preconditioning(levels)
-        features = self._round(_features(noisy, levels, captions))
+        skip, gain, scale = preconditioning(levels, self.base["spread"])
+        features = self._round(_features(noisy * scale, levels, captions))
         before_1 = self._dense("layer_in", features)
         hidden_1 = self._round(_silu(before_1))
         before_2 = self._dense("layer_hidden", hidden_1)
         hidden_2 = self._round(hidden_1 + _silu(before_2))
-        out = self._dense("layer_out", hidden_2).reshape(-1, TOKENS, PATCH_DIM)
-        predicted = self._round(_spread(skip) * noisy + _spread(gain) * from_patches(out))
+        predicted = self._round(skip * noisy + gain * self._dense("layer_out", hidden_2))
         kept = {
             "features": features,
             "before_1": before_1,
@@ -164,14 +157,23 @@ def round_bf16(values: Array) -> Array:
     return np.where(np.isfinite(values), rounded, values)
 
 
-def preconditioning(levels: Array) -> tuple[Array, Array]:
-    """Return how much of the noisy picture, and of the network's answer, is the noise.
+def preconditioning(levels: Array, spread: Array) -> tuple[Array, Array, Array]:
+    """Return the parts of a prediction that follow from the spread of each coefficient alone.
 
-    Both (batch,). From Karras et al. 2022, table 1, with the clean picture eliminated.
+    The preconditioning of Karras et al. 2022, table 1, for each coefficient, written for the
+    noise instead of the clean picture.
+
+    Args:
+        levels: (batch,).
+        spread: (768,), root mean square of each coefficient over pictures.
+
+    Returns:
+        Each (batch, 768): the share of the noisy coefficient that is the best linear guess of
+        its noise, the size of what is left to predict, and what scales the input to size 1.
     """
-    signal, noise = schedule(levels)
-    variance = (signal * DATA_STD) ** 2 + noise**2
-    return noise / variance, signal * DATA_STD / np.sqrt(variance)
+    signal, noise = schedule(levels[:, None])
+    variance = (signal * spread) ** 2 + noise**2
+    return noise / variance, signal * spread / np.sqrt(variance), 1 / np.sqrt(variance)
 
 
 def schedule(levels: Array) -> tuple[Array, Array]:
@@ -181,10 +183,10 @@ def schedule(levels: Array) -> tuple[Array, Array]:
 
 
 def make_batch(pictures: Array, noise: Array, levels: Array, captions: Array) -> Batch:
-    """Add noise to pictures; shapes as in `Batch`."""
+    """Add noise to pictures, both as coefficients; shapes as in `Batch`."""
     levels = np.clip(levels, LEVEL_MIN, LEVEL_MAX)
-    signal, share = schedule(levels)
-    noisy = _spread(signal) * pictures + _spread(share) * noise
+    signal, share = schedule(levels[:, None])
+    noisy = signal * pictures + share * noise
     return Batch(noisy=noisy, noise=noise, levels=levels, captions=captions)
 
 
@@ -204,34 +206,28 @@ def embed_caption(caption: str) -> npt.NDArray[np.float32]:
 def fit_base() -> dict[str, npt.NDArray[np.float32]]:
     """Fit the base network on generic pictures; the same weights every time.
 
-    The first two layers are random features; the last one is the ridge solution for the
-    training objective on those features (Rahimi and Recht 2008).
+    The first two layers are random features, the caption and level weighted up against the many
+    coefficients; the last one is the ridge solution on those features (Rahimi and Recht 2008),
+    with a weight between that of the training objective and an even one.
     """
     generator = np.random.default_rng(_BASE_SEED)
-    base = {
-        "layer_in.weight": generator.normal(size=(HIDDEN, INPUT_DIM)) * 1.2 / math.sqrt(PATCH_DIM),
-        "layer_in.bias": generator.normal(size=HIDDEN) * 0.3,
-        "layer_hidden.weight": generator.normal(size=(HIDDEN, HIDDEN)) / math.sqrt(HIDDEN),
-        "layer_hidden.bias": generator.normal(size=HIDDEN) * 0.3,
-        "layer_out.weight": np.zeros((PATCH_DIM, HIDDEN)),
-        "layer_out.bias": np.zeros(PATCH_DIM),
-    }
-    weights: dict[str, Array] = {name: value.astype(np.float32) for name, value in base.items()}
-    network = Network(base=weights, adapters={}, strength=0.0)
     drawn = generic_pictures(_BASE_PICTURES, seed=_BASE_SEED)
-    pictures = np.repeat(stack_pixels([item.pixels for item in drawn]), _BASE_LEVELS_PER_PICTURE, 0)
-    captions = np.repeat(
-        np.stack([embed_caption(item.caption) for item in drawn]), _BASE_LEVELS_PER_PICTURE, 0
-    )
-    # A tenth without caption, as caption dropout does, so that guidance has something to steer by.
-    captions[generator.random(len(captions)) < 0.1] = 0  # noqa: PLR2004 - share named above
+    pictures = to_coefficients(np.stack([item.pixels for item in drawn]))
+    spread = _spread_of(pictures)
+    weights = _random_layers(generator, spread)
+    network = Network(base=weights, adapters={}, strength=0.0)
+    pictures = np.repeat(pictures, _BASE_LEVELS_PER_PICTURE, axis=0)
+    captions = np.stack([embed_caption(item.caption) for item in drawn])
+    captions = np.repeat(captions, _BASE_LEVELS_PER_PICTURE, axis=0)
+    # Some without caption, as caption dropout does, so that guidance has something to steer by.
+    captions[generator.random(len(captions)) < _BASE_WITHOUT_CAPTION_FRACTION] = 0
     noise = generator.normal(size=pictures.shape).astype(np.float32)
     levels = generator.uniform(LEVEL_MIN, LEVEL_MAX, size=len(pictures)).astype(np.float32)
     batch = make_batch(pictures, noise, levels, captions)
     hidden = network._forward(batch.noisy, batch.levels, batch.captions)[1]["hidden_2"]  # noqa: SLF001 - same module
-    skip, gain = preconditioning(batch.levels)
-    weight = np.repeat(gain, TOKENS)[:, None]
-    target = to_patches(noise - _spread(skip) * batch.noisy).reshape(-1, PATCH_DIM)
+    skip, gain, _ = preconditioning(batch.levels, spread)
+    weight = np.sqrt(gain.mean(axis=1, keepdims=True))
+    target = (noise - skip * batch.noisy) / gain * weight
     rows = np.concatenate([hidden, np.ones((len(hidden), 1), np.float32)], axis=1) * weight
     gram = rows.T @ rows + _RIDGE * np.eye(rows.shape[1], dtype=np.float32)
     solution = np.linalg.solve(gram, rows.T @ target)
@@ -240,9 +236,28 @@ def fit_base() -> dict[str, npt.NDArray[np.float32]]:
     return {name: value.astype(np.float32) for name, value in weights.items()}
 
 
-def stack_pixels(pictures: Sequence[npt.NDArray[np.float32]]) -> npt.NDArray[np.float32]:
-    """Return pictures as one array, (count, 16, 16, 3)."""
-    return np.stack(pictures)
+def _spread_of(pictures: Array) -> Array:
+    """Return the root mean square of each coefficient, the three colours taken together."""
+    squares = (pictures.reshape(-1, SIDE * SIDE, 3) ** 2).mean(axis=(0, 2))
+    return np.repeat(np.sqrt(squares), 3).astype(np.float32)
+
+
+def _random_layers(generator: np.random.Generator, spread: Array) -> dict[str, Array]:
+    # Coefficients that carry more of a picture count for more; level and caption are few.
+    importance = np.sqrt(spread / spread.max())
+    importance /= math.sqrt(float(np.sum(importance**2)))
+    rest = np.full(_LEVEL_DIM + CAPTION_DIM, 3 * float(np.sqrt(np.mean(importance**2))))
+    scale = 2 * np.concatenate([importance, rest])
+    drawn = {
+        "layer_in.weight": generator.normal(size=(HIDDEN, INPUT_DIM)) * scale,
+        "layer_in.bias": generator.normal(size=HIDDEN) * 0.3,
+        "layer_hidden.weight": generator.normal(size=(HIDDEN, HIDDEN)) / math.sqrt(HIDDEN),
+        "layer_hidden.bias": generator.normal(size=HIDDEN) * 0.3,
+        "layer_out.weight": np.zeros((COEFFICIENTS, HIDDEN)),
+        "layer_out.bias": np.zeros(COEFFICIENTS),
+        "spread": spread,
+    }
+    return {name: value.astype(np.float32) for name, value in drawn.items()}
 
 
 def new_adapters(
@@ -262,40 +277,42 @@ def new_adapters(
     return adapters
 
 
-def to_patches(pictures: Array) -> Array:
-    """Cut (batch, 16, 16, 3) into (batch, 16, 48)."""
-    cut = pictures.reshape(-1, _ACROSS, PATCH, _ACROSS, PATCH, 3)
-    return cut.transpose(0, 1, 3, 2, 4, 5).reshape(-1, TOKENS, PATCH_DIM)
+def to_coefficients(pictures: Array) -> Array:
+    """Turn (batch, 16, 16, 3) into cosine coefficients, (batch, 768).
+
+    The transform is orthonormal (DCT-II), so white noise stays white noise.
+    """
+    turned: Array = np.einsum("ua,vb,nabc->nuvc", _COSINES, _COSINES, pictures, optimize=True)
+    return turned.reshape(-1, COEFFICIENTS).astype(pictures.dtype)
 
 
-def from_patches(patches: Array) -> Array:
-    """Put (batch, 16, 48) together to (batch, 16, 16, 3)."""
-    cut = patches.reshape(-1, _ACROSS, _ACROSS, PATCH, PATCH, 3)
-    return cut.transpose(0, 1, 3, 2, 4, 5).reshape(-1, SIDE, SIDE, 3)
+def from_coefficients(coefficients: Array) -> Array:
+    """Turn cosine coefficients, (batch, 768), back into (batch, 16, 16, 3)."""
+    grid = coefficients.reshape(-1, SIDE, SIDE, 3)
+    turned: Array = np.einsum("ua,vb,nuvc->nabc", _COSINES, _COSINES, grid, optimize=True)
+    return turned.astype(coefficients.dtype)
 
 
-def _features(noisy: Array, levels: Array, captions: Array) -> Array:
-    signal, noise = schedule(levels)
-    scaled = noisy * _spread(1 / np.sqrt((signal * DATA_STD) ** 2 + noise**2))
-    patches = to_patches(scaled)
-    count = len(patches)
-    means = patches.reshape(count, TOKENS, PATCH * PATCH, 3).mean(axis=2).reshape(count, -1)
-    # The means of a patch carry a quarter of its noise, so they are scaled up to matter as much.
-    whole = np.concatenate([means * PATCH, _level_waves(levels), captions], axis=1)
-    places = np.broadcast_to(np.eye(TOKENS, dtype=noisy.dtype), (count, TOKENS, TOKENS))
-    shared = np.broadcast_to(whole[:, None, :], (count, TOKENS, whole.shape[1]))
-    joined = np.concatenate([patches, places, shared], axis=2)
-    return joined.reshape(count * TOKENS, INPUT_DIM).astype(noisy.dtype)
+def _cosines() -> Array:
+    place = np.arange(SIDE)
+    waves = np.cos(np.pi * (place[None] + 0.5) * place[:, None] / SIDE) * math.sqrt(2 / SIDE)
+    waves[0] /= math.sqrt(2)
+    return np.asarray(waves)
+
+
+_COSINES: Final = _cosines()
+
+
+def _features(scaled: Array, levels: Array, captions: Array) -> Array:
+    # A caption is a mean of random directions, so small; twice its size it matters as much.
+    joined = np.concatenate([scaled, _level_waves(levels), 2 * captions], axis=1)
+    return joined.astype(scaled.dtype)
 
 
 def _level_waves(levels: Array) -> Array:
     octaves = 2.0 ** np.arange(_LEVEL_DIM // 2, dtype=levels.dtype)
     angles = levels[:, None] * (octaves * (math.pi / 4))
     return np.concatenate([np.sin(angles), np.cos(angles)], axis=1)
-
-
-def _spread(values: Array) -> Array:
-    return values[:, None, None, None]
 
 
 def _sigmoid(values: Array) -> Array:

@@ -9,8 +9,15 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 from PIL import Image
 
-from aitk_sandbox.model import LEVEL_MAX, LEVEL_MIN, embed_caption, schedule
-from aitk_sandbox.pictures import SIDE
+from aitk_sandbox.model import (
+    COEFFICIENTS,
+    LEVEL_MAX,
+    LEVEL_MIN,
+    embed_caption,
+    from_coefficients,
+    schedule,
+    to_coefficients,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -35,7 +42,8 @@ def draw_sample(network: Network, plan: SamplePlan, index: int) -> Image.Image:
     """
     seed = plan.seed + index if plan.walk_seed else plan.seed
     generator = np.random.default_rng(seed)
-    picture: Array = generator.normal(size=(1, SIDE, SIDE, 3)).astype(np.float32)
+    picture: Array = generator.normal(size=(1, COEFFICIENTS)).astype(np.float32)
+    clean = picture
     wanted = embed_caption(plan.prompts[index])[None]
     unwanted = embed_caption(plan.negative)[None]
     levels = np.linspace(LEVEL_MAX, LEVEL_MIN, plan.steps + 1, dtype=np.float32)
@@ -46,11 +54,13 @@ def draw_sample(network: Network, plan: SamplePlan, index: int) -> Image.Image:
         noise = plain + plan.guidance_scale * (steered - plain)
         signal, share = schedule(at)
         # Clipping keeps a strong guidance inside the range of pictures.
-        clean = np.clip((picture - share * noise) / signal, -1, 1)
+        pixels = from_coefficients((picture - share * noise) / signal)
+        clean = to_coefficients(np.clip(pixels, -1, 1))
         signal, share = schedule(np.asarray([following], dtype=np.float32))
         picture = signal * clean + share * noise
-    pixels = np.nan_to_num(np.clip(picture[0], -1, 1) * 127.5 + 127.5).astype(np.uint8)
-    return Image.fromarray(pixels).resize((plan.width, plan.height), Image.Resampling.BICUBIC)
+    shades = np.clip(from_coefficients(clean)[0], -1, 1) * 127.5 + 127.5
+    image = Image.fromarray(np.nan_to_num(shades).astype(np.uint8))
+    return image.resize((plan.width, plan.height), Image.Resampling.BICUBIC)
 
 
 def write_sample(image: Image.Image, folder: Path, *, step: int, index: int, ending: str) -> Path:

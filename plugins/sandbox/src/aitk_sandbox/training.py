@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from aitk_sandbox.trainer import Control
     from aitk_sandbox.trainlog import Bar, TrainLog
 
-BASE_FILE: Final = "sandbox_base_v1.safetensors"
+BASE_FILE: Final = "sandbox_denoiser_v1.safetensors"
 """Cache of the base network; the number rises when the fit changes."""
 
 

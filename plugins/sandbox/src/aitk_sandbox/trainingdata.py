@@ -11,11 +11,10 @@ import attrs
 import numpy as np
 
 from aitk_sandbox.model import (
-    CAPTION_DIM,
     Array,
     embed_caption,
     make_batch,
-    stack_pixels,
+    to_coefficients,
 )
 from aitk_sandbox.pictures import load_dataset, read_picture
 
@@ -36,7 +35,8 @@ _SKEW: Final = 3
 
 @attrs.frozen(kw_only=True, eq=False)
 class _Entry:
-    pixels: Array
+    picture: Array
+    """(768,) coefficients."""
     caption: Array
     dropout_fraction: float
 
@@ -77,7 +77,7 @@ class TrainingData:
     def batch(self) -> Batch:
         """Return the next batch; one that crosses the end of an epoch goes on in the next."""
         chosen = [self._entries[self._next()] for _ in range(self._plan.batch_size)]
-        pictures = stack_pixels([entry.pixels for entry in chosen])
+        pictures = np.stack([entry.picture for entry in chosen])
         captions = np.stack([self._caption(entry) for entry in chosen])
         noise = self._generator.normal(size=pictures.shape).astype(np.float32)
         return make_batch(pictures, noise, self._levels(len(chosen)), captions)
@@ -120,23 +120,28 @@ class ValidationData:
         generator = np.random.default_rng(_VALIDATION_SEED)
         pictures = [read_picture(Path(path), caption=prompt) for path, prompt in plan.items]
         repeats = len(plan.sigmas)
-        pixels = np.repeat(stack_pixels([item.pixels for item in pictures]), repeats, axis=0)
+        clean = to_coefficients(np.stack([item.pixels for item in pictures]))
+        clean = np.repeat(clean, repeats, axis=0)
         captions = np.stack([embed_caption(item.caption) for item in pictures])
         levels = np.tile(np.asarray(plan.sigmas, dtype=np.float32), len(pictures))
-        noise = generator.normal(size=pixels.shape).astype(np.float32)
-        self._batch = make_batch(pixels, noise, levels, np.repeat(captions, repeats, axis=0))
+        noise = generator.normal(size=clean.shape).astype(np.float32)
+        self._batch = make_batch(clean, noise, levels, np.repeat(captions, repeats, axis=0))
 
     def loss(self, network: Network) -> float:
         """Return the mean loss over all pictures and levels; may be NaN or infinite."""
         return network.loss(self._batch)
 
 
-def _entries(picture: Picture, dataset: DatasetPlan) -> list[_Entry]:
-    caption = embed_caption(picture.caption).reshape(CAPTION_DIM)
-    sides = [picture.pixels, picture.pixels[:, ::-1]] if dataset.flip_x else [picture.pixels]
+def _entries(source: Picture, dataset: DatasetPlan) -> list[_Entry]:
+    caption = embed_caption(source.caption)
+    sides = [source.pixels, source.pixels[:, ::-1]] if dataset.flip_x else [source.pixels]
     return [
-        _Entry(pixels=pixels, caption=caption, dropout_fraction=dataset.caption_dropout_fraction)
-        for pixels in sides
+        _Entry(
+            picture=picture,
+            caption=caption,
+            dropout_fraction=dataset.caption_dropout_fraction,
+        )
+        for picture in to_coefficients(np.stack(sides))
     ]
 
 

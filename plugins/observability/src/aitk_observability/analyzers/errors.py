@@ -1,7 +1,8 @@
 """Failures that the job's row and its log state, by anchored signatures.
 
 A signature in a run that went on is no failure of the run: it is told as a warning, with the
-line. Tracebacks of a stop that somebody asked for are no failures at all.
+line. Tracebacks of a stop that somebody asked for are no failures at all, and what an earlier
+run left in the same log says nothing about this one.
 """
 
 from __future__ import annotations
@@ -49,7 +50,7 @@ def analyze(evidence: RunEvidence) -> Analysis:
         )
     if evidence.log is not None and not evidence.log.scan.line_count and not failed:
         return Analysis(assessed=False, reason="the log is empty", facts=_none())
-    tracebacks = evidence.log.scan.tracebacks if evidence.log is not None else ()
+    tracebacks = _tracebacks(evidence)
     hits = _hits(evidence, tracebacks)
     findings: list[Finding] = []
     if failed:
@@ -60,17 +61,25 @@ def analyze(evidence: RunEvidence) -> Analysis:
     return Analysis(findings=tuple(findings), facts=_facts(hits, tracebacks, findings))
 
 
+def _tracebacks(evidence: RunEvidence) -> tuple[Traceback, ...]:
+    if evidence.log is None:
+        return ()
+    scan = evidence.log.scan
+    return tuple(t for t in scan.tracebacks if t.first_line >= scan.run_first_line)
+
+
 def _hits(evidence: RunEvidence, tracebacks: Iterable[Traceback]) -> list[Hit]:
     lines: list[tuple[int, str]] = []
     stopped = any(t.benign for t in tracebacks)
     benign = [range(t.first_line, t.last_line + 1) for t in tracebacks if t.benign]
     if evidence.log is not None:
         scan = evidence.log.scan
-        stopped = stopped or any(event.kind in _STOPS for event in scan.events)
+        first = scan.run_first_line
+        stopped = stopped or any(e.kind in _STOPS for e in scan.events if e.number >= first)
         lines = [
             (line.number, line.text)
             for line in scan.messages
-            if not any(line.number in span for span in benign)
+            if line.number >= first and not any(line.number in span for span in benign)
         ]
     if evidence.job.status == "error":
         info = (evidence.job.info or "")[:20_000]
@@ -90,9 +99,9 @@ def _failure(evidence: RunEvidence, hits: list[Hit], tracebacks: Iterable[Traceb
     ]
     # The exit code only says that something else went wrong; the row's own text says what.
     causes.sort(key=lambda hit: (hit.signature.code in _ENDS_OF_A_STOP, hit.number != _ROW))
-    quote = _first_line(info)
+    quote = _first_line(info)[:_QUOTED]
     last = [t for t in tracebacks if not t.benign and not t.handled]
-    references = [EvidenceRef(source="job", quote=quote[:_QUOTED])] if quote else []
+    references = [EvidenceRef(source="job", quote=quote)] if quote else []
     if last:
         references.append(
             EvidenceRef(

@@ -41,7 +41,7 @@ _EQUIVALENT: Final = 0.05
 def analyze(evidence: RunEvidence) -> Analysis:
     """Judge the training loss, and the validation loss where there is one."""
     series, validation = evidence.loss, evidence.validation_loss
-    nan_lines = evidence.log.scan.nan_count if evidence.log is not None else 0
+    nan_lines = evidence.log.nan_count if evidence.log is not None else 0
     if series is None and not nan_lines:
         return Analysis(assessed=False, reason=_why_absent(evidence), facts=_facts_without(0))
     findings: list[Finding] = []
@@ -101,7 +101,7 @@ def _judge(evidence: RunEvidence, series: Series) -> tuple[list[Finding], dict[s
         prediction=config.prediction or "other",
         effective_batch=config.effective_batch,
     )
-    nan_count = max(numeric.zero, evidence.log.scan.nan_count if evidence.log else 0)
+    nan_count = max(numeric.zero, evidence.log.nan_count if evidence.log else 0)
     facts = {
         "loss": summarize(clean(losses, steps).values),
         "trend": _trend_word(tendency),
@@ -196,7 +196,7 @@ def _finding(code: str, severity: Any, message: str, result: Result, **more: Any
 def _numeric(evidence: RunEvidence, result: NumericResult, nan_count: int) -> list[Finding]:
     if result.verdict not in ("warning", "critical"):
         return [_nan_from_log(evidence)] if nan_count else []
-    lines = evidence.log.scan.nan_lines[:5] if evidence.log is not None else ()
+    lines = evidence.log.nan_lines[:5] if evidence.log is not None else ()
     references = [
         EvidenceRef(
             source="metrics", first_step=result.first_bad_step, last_step=result.last_bad_step
@@ -222,8 +222,8 @@ def _numeric(evidence: RunEvidence, result: NumericResult, nan_count: int) -> li
 
 
 def _nan_from_log(evidence: RunEvidence) -> Finding:
-    count = evidence.log.scan.nan_count if evidence.log is not None else 0
-    lines = evidence.log.scan.nan_lines[:5] if evidence.log is not None else ()
+    count = evidence.log.nan_count if evidence.log is not None else 0
+    lines = evidence.log.nan_lines[:5] if evidence.log is not None else ()
     return Finding(
         code="LOSS_NONFINITE",
         category="quality",

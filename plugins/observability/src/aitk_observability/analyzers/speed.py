@@ -101,7 +101,8 @@ def _pauses(pauses: PauseResult) -> dict[str, Any]:
 
 
 def _eta(evidence: RunEvidence, times: NDArray[np.float64]) -> dict[str, Any]:
-    total = evidence.config.steps
+    # The run goes by the config it was started with, whichever one it is judged by.
+    total = evidence.job.configured_steps
     if evidence.job.status != "running" or total is None or evidence.loss is None:
         return {}
     if not np.isfinite(times).any():

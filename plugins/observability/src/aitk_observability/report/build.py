@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 _NOT_ASSESSED = "dataset and caption analysis is not part of what is installed"
 _HIGHLIGHTS = 5
+_NOT_PASSED = ("critical", "insufficient_evidence")
+"""A run with something critical, or without a verdict, does not pass, whatever its mean says."""
 
 
 @frozen(kw_only=True)
@@ -86,12 +88,12 @@ def build(
     health = told.overall_health(
         findings,
         evidence,
-        errors_assessed="errors" in analyses and analyses["errors"].assessed,
+        assessed={name for name, analysis in analyses.items() if analysis.assessed},
         losses=quality.get("loss", {}).get("count", 0),
     )
     dataset, nlp, resolution = _dataset(arguments, evidence)
     alerts = told.alerts(findings)
-    evaluation = _evaluation(arguments, rubric, findings)
+    evaluation = _evaluation(arguments, rubric, health)
     job = evidence.job
     report = ObservabilityReport(
         job_id=job.id,
@@ -206,17 +208,16 @@ def _dataset(
 
 
 def _evaluation(
-    arguments: GetTrainingObservability, scores: scoring.Scores, findings: list[Finding]
+    arguments: GetTrainingObservability, scores: scoring.Scores, health: str
 ) -> dict[str, Any]:
     if not arguments.include_evaluation:
         return {"skipped": True}
-    critical = any(finding.severity == "critical" for finding in findings)
+    is_judged = health not in _NOT_PASSED
     overall = scores.overall
     return {
         "overall_score": overall,
         "grade": scoring.grade_of(overall),
-        # A run with something critical does not pass, whatever its mean says.
-        "passed": overall is not None and overall >= arguments.pass_threshold and not critical,
+        "passed": overall is not None and overall >= arguments.pass_threshold and is_judged,
         "pass_threshold": arguments.pass_threshold,
         "components": dict(scores.components),
         "weights": dict(scores.weights),
@@ -244,7 +245,7 @@ def _intelligence(
         and overall >= thresholds.ready_overall_min
         # A warning about quality is reason enough to look first (PITFALLS 20).
         and not any(f.severity != "info" and f.category == "quality" for f in findings)
-        and health not in ("critical", "insufficient_evidence")
+        and health not in _NOT_PASSED
     )
     return {
         "scores": {

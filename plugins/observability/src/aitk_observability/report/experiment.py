@@ -36,7 +36,7 @@ def next_experiment(  # noqa: PLR0911 - one return for each rule, first match wi
     if failed is not None:
         return _none(f"{failed.code} has to be mended first: {failed.message}")
     if "OVERFITTING" in codes:
-        return _fewer_steps(codes["OVERFITTING"])
+        return _fewer_steps(codes["OVERFITTING"], evidence)
     if not assessed:
         return _none("there is not enough evidence to propose a change")
     if evidence.validation_loss is None:
@@ -117,14 +117,17 @@ def _memory(finding: Finding, evidence: RunEvidence) -> dict[str, Any]:
     return _none(f"{finding.code}, and batch size and resolution leave nothing to lower")
 
 
-def _fewer_steps(finding: Finding) -> dict[str, Any]:
-    steps = finding.evidence[0].first_step if finding.evidence else None
-    last = finding.evidence[0].last_step if finding.evidence else None
+def _fewer_steps(finding: Finding, evidence: RunEvidence) -> dict[str, Any]:
+    best = finding.evidence[0].first_step if finding.evidence else None
+    validation = evidence.validation_loss
+    if best is None or validation is None or best <= validation.steps[0]:
+        # It was never better than at its first validation: no number of steps helps.
+        return _learning_rate(finding, evidence)
     return _recommendation(
         "convergence",
         "steps",
-        last,
-        steps,
+        evidence.config.steps,
+        best,
         "moderate",
         "low",
         [f"{finding.code}: {finding.message}", "Later checkpoints keep losing variety."],

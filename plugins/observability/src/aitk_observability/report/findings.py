@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Collection, Iterable, Sequence
 
     from aitk_core.evidence.records import RunEvidence
     from aitk_core.records.findings import Finding
@@ -93,17 +93,25 @@ def recommendations(findings: Iterable[Finding]) -> list[dict[str, Any]]:
 
 
 def overall_health(
-    findings: Sequence[Finding], evidence: RunEvidence, *, errors_assessed: bool, losses: int
+    findings: Sequence[Finding], evidence: RunEvidence, *, assessed: Collection[str], losses: int
 ) -> str:
     """Return `critical`, `warning`, `healthy` or `insufficient_evidence`.
 
-    Healthy means that the log was read and enough losses were seen for the methods that find
-    a broken run to speak up, and that none did.
+    Healthy means that the log was read, that enough losses were seen for the methods that find
+    a broken run to speak up, that a run which has not ended is known to move, and that none
+    of them found anything.
+
+    Args:
+        findings: Of all analyzers.
+        evidence: About the run.
+        assessed: Names of the analyzers that could judge.
+        losses: How many usable ones there are.
     """
     severities = {finding.severity for finding in findings}
     for word in ("critical", "warning"):
         if word in severities:
             return word
-    if not errors_assessed or losses < _ENOUGH_LOSSES or evidence.job.status == "queued":
+    needed = {"errors", "loss"} if evidence.job.is_terminal else {"errors", "loss", "liveness"}
+    if evidence.job.status == "queued" or losses < _ENOUGH_LOSSES or not needed <= set(assessed):
         return "insufficient_evidence"
     return "healthy"

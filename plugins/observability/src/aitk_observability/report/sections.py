@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 _MIB_PER_GIB = 1024.0
 _EXCERPT_CHARS = 40_000
 """About 10,000 tokens: what a client takes in one answer without complaint."""
+_INFO_CHARS = 4000
+"""About 1,000 tokens; a failed run's info is a whole traceback. Our own."""
 
 
 def status_snapshot(job: JobRow) -> dict[str, Any]:
@@ -24,7 +26,7 @@ def status_snapshot(job: JobRow) -> dict[str, Any]:
         "progress": progress_pct(step, total),
         "current_step": step,
         "total_steps": total or 0,
-        "info": job.info or "",
+        "info": cut(job.info or "", _INFO_CHARS),
         "speed_string": job.speed_string or "",
     }
     flags = list(job.faults)
@@ -33,6 +35,13 @@ def status_snapshot(job: JobRow) -> dict[str, Any]:
     if flags:
         snapshot["faults"] = flags
     return snapshot
+
+
+def cut(text: str, limit: int) -> str:
+    """Return the text, or its beginning and its end with a mark between them."""
+    if len(text) <= limit:
+        return text
+    return f"{text[: limit // 2]}[...]{text[-limit // 2 :]}"
 
 
 def progress_pct(step: int | None, total: int | None) -> int | None:

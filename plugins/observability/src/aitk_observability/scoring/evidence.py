@@ -47,6 +47,7 @@ _CAPS: Final[Mapping[tuple[str, str], float]] = {
 }
 _CRITICAL_CAP: Final = 0.0
 """Of any other critical finding about the run: it failed, hangs or is gone."""
+_OF_THE_RUN: Final = frozenset({"errors", "liveness", "quality"})
 _STABILITY_N: Final = 100
 """Below this a blow-up cannot be told (STATS.md section 2)."""
 _VALIDATIONS: Final = 4
@@ -127,7 +128,7 @@ def _stability(findings: list[Finding], quality: Mapping[str, Any]) -> float | N
     caps = []
     for finding in findings:
         cap = _CAPS.get((finding.code, finding.severity))
-        if cap is None and finding.severity == "critical":
+        if cap is None and finding.severity == "critical" and finding.category in _OF_THE_RUN:
             cap = _CRITICAL_CAP
         if cap is not None:
             caps.append(cap)

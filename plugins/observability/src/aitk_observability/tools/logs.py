@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from aitk_core.backend.protocol import LOG_TAIL_BYTES
 from aitk_core.evidence.logscan import scan_log
 from aitk_core.records.results import ToolResult
 
@@ -30,6 +31,8 @@ async def get_training_logs(arguments: GetTrainingLogs, context: ToolContext) ->
         kept.append(text)
     kept.reverse()
     available = len(scan.lines)
+    # The route itself cuts what is longer, and does not say so.
+    has_older = chunk.truncated or chunk.offset > LOG_TAIL_BYTES
     data: dict[str, Any] = {
         "job_id": arguments.job_id,
         "job_name": job.name,
@@ -39,7 +42,7 @@ async def get_training_logs(arguments: GetTrainingLogs, context: ToolContext) ->
         "requested": arguments.lines,
         "available": available,
         "size_bytes": chunk.offset,
-        "truncated": chunk.truncated or len(kept) < min(arguments.lines, available),
+        "truncated": len(kept) < arguments.lines and (len(kept) < available or has_older),
     }
     if not kept:
         summary = f"No log yet for job {arguments.job_id} (status {job.status})."

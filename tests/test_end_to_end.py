@@ -1,0 +1,200 @@
+"""Every tool, through a real MCP client and over real sockets, on a run that was really trained.
+
+One embedded backend trains one small run. The stdio server, the streamable HTTP server and
+the bridge are processes of their own, as a user would start them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import socket
+import subprocess
+import sys
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import mcp
+import pytest
+
+from aitk_core.backend.client import AiToolkitBackend
+from aitk_sandbox.demo import MODEL_NAME, demo_config
+from aitk_sandbox.server import running
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping
+    from pathlib import Path
+
+    from aitk_core.registry import Registry
+
+pytestmark = pytest.mark.timeout(300)
+
+Calls = list[tuple[str, dict[str, Any]]]
+
+
+def calls(job_id: str, datasets: str, suffix: str) -> Calls:
+    """Every tool with arguments that work, in an order that works."""
+    name = f"e2e-{suffix}"
+    return [
+        ("get-training-observability", {"job_id": job_id}),
+        ("get-training-logs", {"job_id": job_id, "lines": 20}),
+        ("get-system-stats", {}),
+        ("list-training-jobs", {}),
+        ("get-training-status", {"job_id": job_id}),
+        ("get-training-status", {}),
+        (
+            "create-training-config",
+            {
+                "name": name,
+                "model_name": MODEL_NAME,
+                "arch": "sd15",
+                "dataset_path": f"{datasets}/demo_pictures",
+                "steps": 400,
+                "overrides": {
+                    "config.process.0.train.optimizer": "adamw",
+                    "config.process.0.train.disable_sampling": True,
+                    "config.process.0.sandbox": {"step_delay_s": 0.02},
+                },
+            },
+        ),
+        ("list-configs", {}),
+        ("get-config", {"name": name}),
+        ("get-training-info", {"name": name}),
+        ("start-training", {"config_name": name}),
+        ("stop-training", {"job_id": "<started>"}),
+    ]
+
+
+@asynccontextmanager
+async def trained(folder: Path) -> AsyncIterator[tuple[str, str, str]]:
+    """Train a run; give the backend's address, the job's id and the datasets folder."""
+    async with (
+        running(folder, worker_interval_s=0.05) as sandbox,
+        AiToolkitBackend(sandbox.url) as backend,
+    ):
+        config = demo_config(
+            "e2e",
+            steps=60,
+            training_folder=sandbox.training_folder,
+            datasets_folder=sandbox.datasets_folder,
+        )
+        job = await backend.create_job("e2e", "0", config)
+        await backend.start_job(job.id)
+        await backend.start_queue("0")
+        async with asyncio.timeout(60):
+            while not (await backend.job(job.id)).is_terminal:
+                await asyncio.sleep(0.05)
+        yield sandbox.url, job.id, str(sandbox.datasets_folder)
+
+
+def environment(url: str, folder: Path) -> dict[str, str]:
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("AITK", "MCP_HTTP"))}
+    home = {"AITK_HOME": str(folder / "home"), "LOG_LEVEL": "WARNING"}
+    return {**kept, "AI_TOOLKIT_SERVER_URL": url, **home}
+
+
+@asynccontextmanager
+async def serving(url: str, folder: Path) -> AsyncIterator[str]:
+    """Run `aitk serve` on a free port."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "aitk_core", "serve", "--port", str(port),
+        env=environment(url, folder), stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    address = f"http://127.0.0.1:{port}"
+    try:
+        async with asyncio.timeout(60), httpx.AsyncClient() as client:
+            while True:
+                try:
+                    await client.get(f"{address}/health")
+                    break
+                except httpx.TransportError:
+                    await asyncio.sleep(0.05)
+        yield address
+    finally:
+        process.terminate()
+        await process.wait()
+
+
+async def over_mcp(client: mcp.Client, work: Calls) -> dict[str, Any]:
+    """Run the calls; every answer fits its schema, which the SDK's client checks."""
+    answers: dict[str, Any] = {}
+    for tool, arguments in work:
+        if arguments.get("job_id") == "<started>":
+            arguments["job_id"] = answers["start-training"]["job_id"]
+        result: Any = await client.call_tool(tool, arguments)
+        assert not result.is_error, f"{tool}: {result.content[0].text}"
+        assert result.content[0].text
+        answers[tool] = result.structured_content
+    return answers
+
+
+def check(answers: Mapping[str, Any], registry: Registry, suffix: str) -> None:
+    assert set(registry.tools) == set(answers)
+    report = answers["get-training-observability"]
+    assert report["overall_health"] == "healthy"
+    assert report["quality_analysis"]["loss"]["count"] == 59
+    assert report["quality_analysis"]["source"] == "metrics"
+    assert report["status_snapshot"]["status"] == "completed"
+    assert answers["get-training-logs"]["lines"]
+    names = {job["name"] for job in answers["list-training-jobs"]["jobs"]}
+    assert "e2e" in names
+    assert answers["get-config"]["config"]["config"]["name"] == f"e2e-{suffix}"
+
+
+@pytest.mark.parametrize("mode", ["legacy", "auto"])
+def test_every_tool_over_stdio(tmp_path: Path, registry: Registry, mode: Any) -> None:
+    async def session() -> dict[str, Any]:
+        async with AsyncExitStack() as stack:
+            backend = trained(tmp_path / "backend")
+            url, job_id, datasets = await stack.enter_async_context(backend)
+            command = mcp.StdioServerParameters(
+                command=sys.executable,
+                args=["-m", "aitk_core", "mcp"],
+                env=environment(url, tmp_path),
+            )
+            client = await stack.enter_async_context(mcp.Client(command, mode=mode))
+            listed = {tool.name for tool in (await client.list_tools()).tools}
+            assert listed == set(registry.tools)
+            return await over_mcp(client, calls(job_id, datasets, mode))
+
+    check(asyncio.run(session()), registry, mode)
+
+
+@pytest.mark.parametrize("mode", ["legacy", "auto"])
+def test_every_tool_over_streamable_http(tmp_path: Path, registry: Registry, mode: Any) -> None:
+    async def session() -> dict[str, Any]:
+        async with AsyncExitStack() as stack:
+            backend = trained(tmp_path / "backend")
+            url, job_id, datasets = await stack.enter_async_context(backend)
+            address = await stack.enter_async_context(serving(url, tmp_path))
+            client = await stack.enter_async_context(mcp.Client(f"{address}/mcp", mode=mode))
+            return await over_mcp(client, calls(job_id, datasets, mode))
+
+    check(asyncio.run(session()), registry, mode)
+
+
+def test_every_tool_over_the_bridge(tmp_path: Path, registry: Registry) -> None:
+    async def session() -> dict[str, Any]:
+        answers: dict[str, Any] = {}
+        async with AsyncExitStack() as stack:
+            backend = trained(tmp_path / "backend")
+            url, job_id, datasets = await stack.enter_async_context(backend)
+            address = await stack.enter_async_context(serving(url, tmp_path))
+            client = await stack.enter_async_context(httpx.AsyncClient(timeout=60))
+            for tool, arguments in calls(job_id, datasets, "bridge"):
+                if arguments.get("job_id") == "<started>":
+                    arguments["job_id"] = answers["start-training"]["job_id"]
+                body = {"name": tool, "arguments": arguments}
+                answer = await client.post(f"{address}/mcp/tool", json=body)
+                assert answer.status_code == 200, answer.text
+                envelope = json.loads(answer.content)
+                assert envelope["ok"] is True
+                assert envelope["tool"] == tool
+                answers[tool] = envelope["data"]
+        return answers
+
+    check(asyncio.run(session()), registry, "bridge")

@@ -1,0 +1,115 @@
+"""The house: no import circles, a core that names no plugin, plugins that know only the core."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+CORE = ROOT / "aitk_core" / "src"
+PLUGINS = {folder.name: folder / "src" for folder in sorted((ROOT / "plugins").iterdir())}
+
+
+def modules(source: Path) -> dict[str, Path]:
+    """Python files below a source folder, by module name."""
+    found = {}
+    for file in source.rglob("*.py"):
+        parts = file.relative_to(source).with_suffix("").parts
+        found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = file
+    return found
+
+
+def imports(file: Path, known: set[str]) -> set[str]:
+    """Modules a file imports anywhere, also for type checking only, reduced to known ones."""
+    named: set[str] = set()
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            named |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            named |= {f"{node.module}.{alias.name}" for alias in node.names}
+            if not any(f"{node.module}.{alias.name}" in known for alias in node.names):
+                named.add(node.module)
+    return named & known
+
+
+def cycles(graph: dict[str, set[str]]) -> list[list[str]]:
+    """Strongly connected components of more than one module (Tarjan)."""
+    index: dict[str, int] = {}
+    low: dict[str, int] = {}
+    stack: list[str] = []
+    found: list[list[str]] = []
+
+    def visit(node: str) -> None:
+        index[node] = low[node] = len(index)
+        stack.append(node)
+        for follower in graph[node]:
+            if follower not in index:
+                visit(follower)
+                low[node] = min(low[node], low[follower])
+            elif follower in stack:
+                low[node] = min(low[node], index[follower])
+        if low[node] == index[node]:
+            component = []
+            while True:
+                component.append(stack.pop())
+                if component[-1] == node:
+                    break
+            if len(component) > 1:
+                found.append(sorted(component))
+
+    for node in graph:
+        if node not in index:
+            visit(node)
+    return found
+
+
+def graph_of(source: Path) -> dict[str, set[str]]:
+    known = modules(source)
+    return {name: imports(file, set(known)) - {name} for name, file in known.items()}
+
+
+def test_core_has_no_import_circles() -> None:
+    assert cycles(graph_of(CORE)) == []
+
+
+def test_plugins_have_no_import_circles() -> None:
+    assert {name: found for name, src in PLUGINS.items() if (found := cycles(graph_of(src)))} == {}
+
+
+def test_core_names_no_plugin() -> None:
+    for name, file in modules(CORE).items():
+        tree = ast.parse(file.read_text(encoding="utf-8"))
+        words = {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant)}
+        assert not any(
+            isinstance(word, str) and f"aitk_{plugin}" in word for word in words for plugin in PLUGINS
+        ), name
+
+
+def test_plugins_import_no_other_plugin() -> None:
+    for name, source in PLUGINS.items():
+        others = {f"aitk_{other}" for other in PLUGINS if other != name}
+        for file in source.rglob("*.py"):
+            for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+                if isinstance(node, ast.Import):
+                    roots = {alias.name.split(".")[0] for alias in node.names}
+                elif isinstance(node, ast.ImportFrom):
+                    roots = {(node.module or "").split(".")[0]}
+                else:
+                    continue
+                assert not roots & others, f"{file.name} imports {roots & others}"
+
+
+def test_rooms_below_the_frontends_know_no_protocol() -> None:
+    """MCP and HTTP servers are the frontends' business; httpx is the backend client's."""
+    allowed = {"frontends", "cli", "testing", "backend"}
+    for name, file in modules(CORE).items():
+        room = name.split(".")[1] if "." in name else ""
+        if room in allowed:
+            continue
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            module = getattr(node, "module", None) if isinstance(node, ast.ImportFrom) else None
+            roots = [module] if module else []
+            if isinstance(node, ast.Import):
+                roots = [alias.name for alias in node.names]
+            for root in roots:
+                assert root.split(".")[0] not in {"mcp", "mcp_types", "starlette", "uvicorn"}, name
