@@ -81,7 +81,9 @@ def test_core_names_no_plugin() -> None:
         tree = ast.parse(file.read_text(encoding="utf-8"))
         words = {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant)}
         assert not any(
-            isinstance(word, str) and f"aitk_{plugin}" in word for word in words for plugin in PLUGINS
+            isinstance(word, str) and f"aitk_{plugin}" in word
+            for word in words
+            for plugin in PLUGINS
         ), name
 
 

@@ -14,7 +14,8 @@ from aitk_core.policy import Policy
 from aitk_core.registry import load_registry
 from aitk_core.services.executor import WorkerPool
 from aitk_core.services.paths import RootedPaths
-from aitk_core.settings import HttpSettings, ServerSettings, SettingsSource
+from aitk_core.services.redaction import Redactor
+from aitk_core.settings import HttpSettings, ServerSettings, SettingsSource, secrets_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -103,7 +104,11 @@ class Application:
 
     async def __aenter__(self) -> Self:
         """Open the backend and the services; makes no request yet."""
+        redactor = Redactor(self._secrets())
         async with AsyncExitStack() as opening:
+            for handler in logging.getLogger().handlers:
+                handler.addFilter(redactor.record)
+                opening.callback(handler.removeFilter, redactor.record)
             pool = WorkerPool(workers=self.settings.workers)
             opening.callback(pool.close)
             dispatcher = Dispatcher(
@@ -113,6 +118,7 @@ class Application:
                 backend=await self._open_backend(opening),
                 paths=RootedPaths(self._roots()),
                 pool=pool,
+                redactor=redactor,
             )
             opening.callback(dispatcher.close)
             # Only now: what fails half way has been closed again by the stack above.
@@ -129,6 +135,17 @@ class Application:
         """Close what was opened."""
         self._dispatcher = None
         await self._stack.__aexit__(kind, error, trace)
+
+    def _secrets(self) -> list[str]:
+        """Return the values of every secret setting, the plugins' own included."""
+        found = secrets_of(self.settings)
+        for section, record in self.registry.sections().items():
+            if record is not ServerSettings:
+                try:
+                    found += secrets_of(self.source.load(section, record))
+                except InvalidSettingError as error:
+                    logger.warning("settings of %s: %s", section, error)
+        return found
 
     async def _open_backend(self, stack: AsyncExitStack) -> Backend:
         if self._backend is not None:

@@ -24,8 +24,9 @@ from aitk_core.errors import (
     ToolTimeoutError,
     UnknownToolError,
 )
-from aitk_core.records.results import ToolResult
+from aitk_core.records.results import Text, ToolResult
 from aitk_core.services.executor import WorkerPool
+from aitk_core.services.redaction import Redactor
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -60,6 +61,7 @@ class Dispatcher:
         backend: Backend,
         paths: Paths,
         pool: WorkerPool,
+        redactor: Redactor | None = None,
     ) -> None:
         """Take what calls are served with."""
         self.registry = registry
@@ -68,6 +70,7 @@ class Dispatcher:
         self.paths = paths
         self.pool = pool
         self._source = source
+        self._redactor = redactor or Redactor()
         self._services = Services(
             registry=registry,
             settings=settings,
@@ -133,6 +136,8 @@ class Dispatcher:
         try:
             return await self._call(name, arguments, session, deadline=deadline, clock=clock)
         except AitkError as error:
+            error.args = (self._redactor.text(str(error)),)
+            error.details = self._redactor.json(error.details)
             logger.info("%s refused %s: %s: %s", session.request_id, name, error.code, error)
             raise
 
@@ -234,7 +239,9 @@ class Dispatcher:
                 f"{spec.name} returned a {type(result).__name__}, not a ToolResult"
             )
         if spec.contract is None:
-            return result if result.data is None else evolve(result, data=unstructure(result.data))
+            return self._redacted(
+                result if result.data is None else evolve(result, data=unstructure(result.data))
+            )
         if result.data is None:
             raise OutputSchemaViolationError(f"{spec.name} returned no data", path="")
         data = unstructure(result.data)
@@ -243,7 +250,19 @@ class Dispatcher:
         except OutputSchemaViolationError as error:
             logger.error("tool %s: %s: %s", spec.name, error, error.details)  # noqa: TRY400 - ours
             raise
-        return evolve(result, data=data)
+        return self._redacted(evolve(result, data=data))
+
+    def _redacted(self, result: ToolResult) -> ToolResult:
+        blocks = tuple(
+            Text(self._redactor.text(block.text)) if isinstance(block, Text) else block
+            for block in result.blocks
+        )
+        return evolve(
+            result,
+            data=self._redactor.json(result.data),
+            summary=self._redactor.text(result.summary),
+            blocks=blocks,
+        )
 
     async def read(self, uri: str, session: Session) -> ResourceContent:
         """Read a resource.

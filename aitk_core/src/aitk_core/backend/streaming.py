@@ -196,4 +196,6 @@ def _newest_lines(data: bytes, max_bytes: int) -> bytes:
     # A "\r\n" that begins before the cut is found by its second half.
     if line_end is not None and line_end.end() < len(data):
         return data[line_end.end() :]
+    if data[cut - 1 : cut + 1] == b"\r\n":
+        cut += 1  # half a line's end is none
     return _CONTINUATION.sub(b"", data[cut:], count=1)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from aitk_core.backend.records import JobRow, Queue
     from aitk_core.evidence.records import LogFacts, Series
+    from aitk_core.statistics.speed import Phase
 
 Verdict = Literal[
     "waiting",
@@ -42,6 +43,10 @@ _DOWNLOAD: Final = re.compile(
 """Descriptions of the hub client's progress bars (domain/progress_lines.json)."""
 _GONE: Final = re.compile(r"Job process (terminated|exited)")
 """Written by the backend's worker when the process is gone (backend/API.md section 11.2)."""
+
+_SETTLED_S: Final = 30.0
+"""Ours. Until then a row can be newer than what belongs to it: the former run's log is not yet
+moved away, and the worker, which looks once a second, has not yet started a queued job."""
 
 
 @frozen(kw_only=True)
@@ -100,7 +105,7 @@ def assess_liveness(
     if status in _ENDED:
         return _ended(job, log)
     if status == "queued":
-        return _waiting(job, queues, ahead)
+        return _waiting(job, now=now, queues=queues, ahead=ahead)
     if status != "running":
         return Liveness(
             verdict="undetermined",
@@ -148,17 +153,22 @@ _STUCK_TRAINING: Final = (
 )
 
 
-def _waiting(job: JobRow, queues: Sequence[Queue], ahead: Sequence[str]) -> Liveness:
+def _waiting(job: JobRow, *, now: float, queues: Sequence[Queue], ahead: Sequence[str]) -> Liveness:
     mine = next((queue for queue in queues if queue.gpu_ids == job.gpu_ids), None)
+    queued = _launched(job)
+    waited = 0.0 if queued is None else now - queued
     if mine is not None and mine.is_running is False:
         reason = f"queued, but the queue of GPU {job.gpu_ids!r} is switched off: start it"
         causes: tuple[str, ...] = ("the queue was stopped, or never started after the job",)
     elif ahead:
         reason = f"queued behind {len(ahead)}: {', '.join(ahead[:3])}"
         causes = ()
+    elif waited > _SETTLED_S:
+        reason = f"queued for {waited:.0f} s with nothing before it, where a second is usual"
+        causes = ("the backend's worker is not running", "its queue was never started")
     else:
         reason = "queued; its turn comes within seconds if the backend's worker runs"
-        causes = ("the backend's worker is not running",)
+        causes = ()
     return Liveness(verdict="waiting", phase="queued", reason=reason, causes=causes)
 
 
@@ -171,11 +181,12 @@ def _running(
     observation: Observation | None,
 ) -> Liveness:
     # numpy comes with it, so only once a running job is asked about.
-    from aitk_core.statistics.speed import phase_of, stall, stall_limit_s
+    from aitk_core.statistics.speed import stall, stall_limit_s
 
-    phase = phase_of(job.info or "")
+    launched = _launched(job)
+    phase = _phase(job, loss)
     ended = _log_says_ended(log)
-    if ended is not None:
+    if ended is not None and (launched is None or now - launched > _SETTLED_S):
         return Liveness(
             verdict="dead",
             phase=phase,
@@ -184,9 +195,14 @@ def _running(
             causes=("the backend's worker was not there to correct the row",),
         )
     median_s = _median_s(loss)
-    silence, sign = _silence(now, loss, observation, _launched(job))
+    limit_s = stall_limit_s(phase, median_s=median_s)
+    # Steps in the log are this run's, so a metric is; an edited row then hides no silence.
+    own_steps = log is not None and len(log.scan.readings) > 1
+    silence, sign = _silence(now, loss, observation, None if own_steps else launched)
     if silence is None:
-        silence, sign = _since_launch(now, _launched(job), stall_limit_s(phase, median_s=median_s))
+        is_silent = observation is not None or (log is not None and not log.size_bytes)
+        has_begun = phase not in _BEFORE_TRAINING
+        silence, sign = _since_launch(now, launched, limit_s, decides=is_silent and not has_begun)
     verdict = stall(silence, phase=phase, median_s=median_s)
     if verdict.verdict == "stalled":
         causes = _STUCK_TRAINING if phase == "training" else _STUCK_LOADING
@@ -207,7 +223,10 @@ def _running(
         return Liveness(
             verdict="undetermined",
             phase=phase,
-            reason="the row says running; nothing here tells when it last made progress",
+            reason=(
+                "the row says running; nothing tells when it last made progress"
+                + ("" if observation is None else f", nothing moved in {observation.seconds:.3g} s")
+            ),
             limit_s=verdict.limit_s,
             causes=("ask again in a minute: growth between two looks is evidence",),
         )
@@ -231,6 +250,22 @@ _VERDICT_OF_PHASE: Final[dict[str, Verdict]] = {
 }
 
 
+_BEFORE_TRAINING: Final = frozenset({"loading", "caching", "other"})
+
+
+def _phase(job: JobRow, loss: Series | None) -> Phase:
+    from aitk_core.statistics.speed import phase_of
+
+    info = (job.info or "").strip()
+    if info.startswith("Captioning"):
+        # What a caption job does in place of training (backend/API.md section 11.3).
+        return "training"
+    if info.startswith("Stopping"):
+        # The trainer leaves at the end of its step, if it is there (backend/API.md section 4.4).
+        return "training" if loss is not None and len(loss) else "loading"
+    return phase_of(info)
+
+
 def _silence(
     now: float, loss: Series | None, observation: Observation | None, launched: float | None
 ) -> tuple[float | None, str | None]:
@@ -250,10 +285,14 @@ _LAUNCH: Final = "its launch"
 
 
 def _since_launch(
-    now: float, launched: float | None, limit_s: float
+    now: float, launched: float | None, limit_s: float, *, decides: bool
 ) -> tuple[float | None, str | None]:
-    """Return the time since the launch where that is too short for any silence to count."""
-    if launched is None or now - launched > limit_s:
+    """Return the time since the launch where that is too short for any silence to count.
+
+    Also a longer one where it `decides`: a run that should long have come to its first step,
+    and that a second look or an empty log shows silent.
+    """
+    if launched is None or (now - launched > limit_s and not decides):
         return None, None
     return max(0.0, now - launched), _LAUNCH
 
@@ -280,11 +319,22 @@ def _log_says_ended(log: LogFacts | None) -> str | None:
     if log is None:
         return None
     for event in reversed(log.scan.events):
-        if event.kind is LogEventKind.PROCESS_TERMINATED:
-            return event.text
+        if event.kind in _OVER:
+            return event.text.strip()[:200]
         if event.kind is LogEventKind.RUN_STARTED:
             return None
     return None
+
+
+_OVER: Final = frozenset(
+    {
+        LogEventKind.PROCESS_TERMINATED,
+        # What run.py prints last; some process types never report to the row
+        # (backend/API.md section 11.3).
+        LogEventKind.RESULT_COMPLETED,
+        LogEventKind.RESULT_FAILURE,
+    }
+)
 
 
 def _downloads(log: LogFacts) -> bool:

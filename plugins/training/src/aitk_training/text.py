@@ -28,7 +28,8 @@ def one_line(text: str | None, limit: int = INFO_CHARS) -> str:
     """
     # Cut before and after: a message may have megabytes, and blanks may run together.
     plain = "".join(
-        " " if unicodedata.category(each) in _BREAKING else each for each in (text or "")[: limit * 4]
+        " " if unicodedata.category(each) in _BREAKING else each
+        for each in (text or "")[: limit * 4]
     )
     joined = " ".join(plain.split())
     return joined if len(joined) <= limit else joined[: limit - 3] + "..."

@@ -36,6 +36,8 @@ _SAMPLES: Final = 3
 """Lines for each category in the contract's `sample_lines`."""
 _STOPS: Final = frozenset({LogEventKind.JOB_STOPPED, LogEventKind.JOB_RETURNING})
 _ENDS_OF_A_STOP: Final = frozenset({"PROC_EXIT_CODE"})
+_VAGUE: Final = {"HF_OFFLINE_CACHE_MISS": 1, "PROC_EXIT_CODE": 2}
+"""Codes that follow from another cause, where the log shows that one; least telling last."""
 _ROW: Final = 0
 """Line number of what stands in the job's row and not in the log."""
 
@@ -97,8 +99,8 @@ def _failure(evidence: RunEvidence, hits: list[Hit], tracebacks: Iterable[Traceb
     causes = [
         hit for hit in hits if hit.signature.severity == "critical" and hit.number not in handled
     ]
-    # The exit code only says that something else went wrong; the row's own text says what.
-    causes.sort(key=lambda hit: (hit.signature.code in _ENDS_OF_A_STOP, hit.number != _ROW))
+    # The row's own text says best what went wrong, unless it only says that something else did.
+    causes.sort(key=lambda hit: (_VAGUE.get(hit.signature.code, 0), hit.number != _ROW))
     quote = _first_line(info)[:_QUOTED]
     last = [t for t in tracebacks if not t.benign and not t.handled]
     references = [EvidenceRef(source="job", quote=quote)] if quote else []

@@ -1,0 +1,244 @@
+"""What may be done with a job in its state, and what it would cost; no tool acts without it."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Final
+from weakref import WeakKeyDictionary
+
+from attrs import frozen
+
+from aitk_core.errors import AitkError
+from aitk_training.configs.paths_dotted import config_diff
+from aitk_training.tools.outputs import ConfigChange, JobAhead, JobLine, QueueState
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from aitk_core.backend.protocol import Backend
+    from aitk_core.backend.records import FileEntry, JobRow, Queue
+
+_STEP_SAVE: Final = re.compile(r"_([0-9]{9})(?:_(?:high|low)_noise)?\.safetensors$")
+"""Step weights; two-expert models write two files (backend/API.md section 12.4)."""
+_WEIGHTS: Final = ".safetensors"
+_NOT_TRAINED: Final = ("training_metadata", "meta")
+"""Blocks of a config that the trainer does not read."""
+_STATUS_CHARS: Final = 40
+
+
+@frozen(kw_only=True)
+class Checkpoints:
+    """The weights in a job's folder, as far as the backend lists them."""
+
+    steps: tuple[int, ...] = ()
+    """Steps of the step saves, ascending."""
+    files: tuple[str, ...] = ()
+    """Their file names, in the same order; the last of a step where it has several."""
+    final: str | None = None
+    """File name of the final weights."""
+
+    def __bool__(self) -> bool:
+        """Tell whether there is anything to go on from."""
+        return bool(self.steps or self.final)
+
+    @property
+    def newest_step(self) -> int | None:
+        """Return the highest step of a step save."""
+        return self.steps[-1] if self.steps else None
+
+
+@frozen(kw_only=True)
+class ResumePoint:
+    """Where a run would go on."""
+
+    step: int | None
+    """0 is a fresh start; None where only the file itself knows."""
+    file: str | None = None
+
+
+def checkpoints_of(files: Iterable[FileEntry], name: str | None) -> Checkpoints:
+    """Return a job's weights; the trainer resumes from those that begin with the job's name."""
+    found: dict[int, str] = {}
+    final = None
+    for entry in files:
+        file = re.split(r"[\\/]", entry.path)[-1]
+        if not file.endswith(_WEIGHTS) or not file.startswith(name or ""):
+            continue
+        step = _STEP_SAVE.search(file)
+        if step is not None:
+            found[int(step[1])] = file
+        else:
+            final = file
+    steps = tuple(sorted(found))
+    return Checkpoints(steps=steps, files=tuple(found[step] for step in steps), final=final)
+
+
+def resume_point(job: JobRow, saved: Checkpoints) -> ResumePoint:
+    """Return where the next start of a job goes on (backend/API.md section 12.4).
+
+    The trainer takes the newest file; the route tells no times. After an end that it noticed
+    itself the row's step is that of the last save, otherwise it may be a later one.
+    """
+    if not saved:
+        return ResumePoint(step=0)
+    if job.step in saved.steps:
+        return ResumePoint(step=job.step, file=saved.files[saved.steps.index(job.step)])
+    if saved.final is not None and (job.status == "completed" or not saved.steps):
+        return ResumePoint(step=job.step if job.status == "completed" else None, file=saved.final)
+    return ResumePoint(step=saved.steps[-1], file=saved.files[-1])
+
+
+def steps_at_risk(job: JobRow, saved: Checkpoints | None) -> tuple[int | None, int | None]:
+    """Return the step of the newest save, 0 without one, and the steps done since.
+
+    Args:
+        job: Its row while it runs, or as a run left it.
+        saved: Its weights; None where they could not be read.
+    """
+    if saved is None or job.step is None:
+        return None, None
+    newest = max((step for step in saved.steps if step <= job.step), default=0)
+    return newest, max(0, job.step - newest)
+
+
+def changes_between(stored: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[ConfigChange]:
+    """Return what of a job's stored config would train differently."""
+    return [
+        ConfigChange(path=each.path, old=each.a, new=each.b)
+        for each in config_diff(stored, wanted)
+        if each.path.partition(".")[0] not in _NOT_TRAINED
+    ]
+
+
+def queue_state(job: JobRow, jobs: Sequence[JobRow], queues: Sequence[Queue]) -> QueueState:
+    """Return the place of a job that waits.
+
+    Args:
+        job: Its row.
+        jobs: All jobs, in any order.
+        queues: All queues.
+    """
+    waiting = waiting_in(jobs, job.gpu_ids)
+    before = waiting[: next((i for i, each in enumerate(waiting) if each.id == job.id), 0)]
+    active = [each for each in jobs if each.gpu_ids == job.gpu_ids and _occupies(each)]
+    mine = next((queue for queue in queues if queue.gpu_ids == job.gpu_ids), None)
+    return QueueState(
+        gpu_ids=job.gpu_ids,
+        is_running=None if mine is None else mine.is_running,
+        position=len(before) + 1,
+        behind=tuple(
+            JobAhead(id=each.id, name=each.name, status=each.status)
+            for each in (*active, *before)
+            if each.id != job.id
+        ),
+    )
+
+
+def waiting_in(jobs: Iterable[JobRow], gpu_ids: str | None) -> list[JobRow]:
+    """Return the waiting jobs of a queue, the next one first."""
+    waiting = [each for each in jobs if each.status == "queued" and each.gpu_ids == gpu_ids]
+    return sorted(waiting, key=lambda each: (each.queue_position or 0, each.created_at or ""))
+
+
+def sharing_gpus(job: JobRow, jobs: Iterable[JobRow]) -> list[JobRow]:
+    """Return running jobs of other queues that use a GPU of this one.
+
+    The backend's queues do not see each other: `0` and `0,1` run side by side
+    (backend/API.md section 5).
+    """
+    mine = set((job.gpu_ids or "").split(","))
+    return [
+        each
+        for each in jobs
+        if _occupies(each)
+        and each.gpu_ids != job.gpu_ids
+        and mine & set((each.gpu_ids or "").split(","))
+    ]
+
+
+def _occupies(job: JobRow) -> bool:
+    return job.is_active and job.status != "queued"
+
+
+def job_line(job: JobRow, position: int | None = None) -> JobLine:
+    """Return a job in short.
+
+    Args:
+        job: Its row.
+        position: Its place among the waiting jobs of its queue.
+    """
+    total = total_steps(job)
+    return JobLine(
+        id=job.id,
+        name=job.name,
+        status=job.status,
+        stop_requested=bool(job.stop) and job.status == "running",
+        step=job.step,
+        total_steps=total,
+        progress=progress_percent(job.step, total),
+        gpu_ids=job.gpu_ids,
+        queue_position=position,
+        info=job.info,
+        created_at=job.created_at,
+        faults=faults_of(job),
+    )
+
+
+def total_steps(job: JobRow) -> int | None:
+    """Return the steps that a job is to train: configured, or told by a caption job's row."""
+    return job.configured_steps or (job.total_steps or None)
+
+
+def progress_percent(step: int | None, total: int | None) -> int | None:
+    """Return whole percent done, 0 to 100; None where one of the two is not known."""
+    if step is None or not total or total < 0:
+        return None
+    return min(100, max(0, 100 * step // total))
+
+
+def faults_of(job: JobRow) -> tuple[str, ...]:
+    """Return what in a job's row is not as it should be."""
+    total = total_steps(job)
+    if job.step is not None and total and job.step > total:
+        return (*job.faults, f"step {job.step} is beyond the {total} that are configured")
+    return job.faults
+
+
+def status_word(job: JobRow) -> str:
+    """Return the status as the backend says it, or `unknown`."""
+    return (job.status or "unknown")[:_STATUS_CHARS]
+
+
+_LOCKS: Final[WeakKeyDictionary[Backend, asyncio.Lock]] = WeakKeyDictionary()
+
+
+def start_lock(backend: Backend) -> asyncio.Lock:
+    """Return the lock under which this server starts jobs of a backend, one at a time.
+
+    The backend starts a running job a second time (backend/RUNBOOK.md section 4), so reading
+    the state and starting must not be torn apart by another call.
+    """
+    return _LOCKS.setdefault(backend, asyncio.Lock())
+
+
+async def half_done(backend: Backend, job_id: str, done: str, error: AitkError) -> AitkError:
+    """Return an error of the same kind that says how far a change of several steps came.
+
+    Args:
+        backend: Asked for the state that the job was left in.
+        job_id: The job.
+        done: What has happened, such as `created but not started`.
+        error: What went wrong then.
+    """
+    state: str | None = None
+    with suppress(AitkError):
+        state = status_word(await backend.job(job_id))
+    left = "its state could not be read back" if state is None else f"its status is {state!r}"
+    return type(error)(
+        f"job {job_id!r} was {done}: {error}; {left}",
+        remedy=f"ask get-training-status for job {job_id}, then call start-training with its "
+        "job_id",
+        **{**error.details, "job_id": job_id, "job_status": state},
+    )

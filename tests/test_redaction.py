@@ -1,0 +1,69 @@
+"""No secret reaches an answer, an error or a log."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from aitk_core.application import Application
+from aitk_core.context import Session
+from aitk_core.errors import AitkError
+from aitk_core.services.redaction import Redactor
+from aitk_core.testing.recorded import Recording, recorded_backend
+
+HUB = "hf_" + "a1B2" * 8
+
+
+@given(st.text(), st.text())
+def test_no_text_keeps_a_secret(before: str, after: str) -> None:
+    secret = "s3cret-token"  # noqa: S105 - invented
+    assert secret not in Redactor([secret]).text(f"{before}{secret}{after}")
+
+
+def test_longer_secrets_go_first() -> None:
+    assert Redactor(["abcd", "abcdef"]).text("abcdefg") == "[redacted]g"
+
+
+def test_hub_tokens_go_wherever_they_stand() -> None:
+    value = {"a": [f"token {HUB}", 1, None], "b": {"c": HUB}}
+    assert Redactor().json(value) == {"a": ["token [redacted]", 1, None], "b": {"c": "[redacted]"}}
+
+
+def recording(log: str, info: str) -> Recording:
+    row = {"id": "job-1", "name": "x", "status": "running", "step": 1, "info": info}
+    return Recording(name="x", row=row, metrics={}, log=log, files=[], samples=[], expected={})
+
+
+def test_tokens_in_a_log_never_leave(application_with: Callable[..., Application]) -> None:
+    """The trainer prints its config, which can hold one."""
+    backend = recorded_backend([recording(f'"token": "{HUB}"\nmine: my-own-secret\n', HUB)])
+
+    async def ask(tool: str) -> Any:
+        async with application_with(backend, {"MCP_HTTP_AUTH_TOKEN": "my-own-secret"}) as opened:
+            session = Session(policy=opened.policy)
+            return await opened.dispatcher.call(tool, {"job_id": "job-1"}, session)
+
+    for tool in ("get-training-logs", "get-training-observability"):
+        answer = asyncio.run(ask(tool))
+        assert HUB not in f"{answer.data}{answer.summary}"
+        assert "my-own-secret" not in f"{answer.data}{answer.summary}"
+
+
+def test_errors_and_log_records_are_redacted(
+    application_with: Callable[..., Application], caplog: pytest.LogCaptureFixture
+) -> None:
+    async def ask() -> None:
+        backend = recorded_backend([])
+        async with application_with(backend, {"AI_TOOLKIT_AUTH": "tok-123456"}) as opened:
+            logging.getLogger("aitk_core").warning("sent %s", "tok-123456")
+            session = Session(policy=opened.policy)
+            await opened.dispatcher.call("tok-123456", {}, session)
+
+    with caplog.at_level(logging.INFO), pytest.raises(AitkError) as caught:
+        asyncio.run(ask())
+    assert "tok-123456" not in str(caught.value.to_json())
+    assert "tok-123456" not in caplog.text
