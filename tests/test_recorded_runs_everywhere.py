@@ -1,4 +1,4 @@
-"""What get-training-observability says of every recorded run, by each way in, is the same and true."""
+"""Every recorded run is told truly, and alike by each way in."""
 
 from __future__ import annotations
 

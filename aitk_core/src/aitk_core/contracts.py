@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import logging
 import re
 from typing import TYPE_CHECKING, Any, Final
 
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from jsonschema import Draft202012Validator
     from jsonschema.exceptions import ValidationError
 
+logger = logging.getLogger(__name__)
+
 _SUFFIX: Final = ".schema.json"
 _FAULT_LIMIT: Final = 5
 """Faults told at once: enough to mend a call, few enough to read."""
@@ -38,6 +41,7 @@ class ContractStore:
         """Start empty."""
         self._files: dict[str, Traversable] = {}
         self._loaded: dict[str, dict[str, Any]] = {}
+        self._bundles: dict[str, dict[str, Any]] = {}
         self._validators: dict[str, Draft202012Validator] = {}
         self._references: Any = None
 
@@ -85,29 +89,13 @@ class ContractStore:
         """Return the schema with the shared definitions it refers to inside it.
 
         What a client is shown must stand alone: it cannot resolve our references.
-        """
-        definitions: dict[str, Any] = dict(self[name].get("$defs", {}))
-        schema = self._inline(self[name], name, name, definitions)
-        if definitions:
-            schema["$defs"] = definitions
-        return dict(schema)
 
-    def _inline(self, node: Any, home: str, root: str, definitions: dict[str, Any]) -> Any:
-        """Return the node of contract `home`, its references pointing into `definitions`."""
-        if isinstance(node, list):
-            return [self._inline(item, home, root, definitions) for item in node]
-        if not isinstance(node, dict):
-            return node
-        reference = node.get("$ref")
-        if isinstance(reference, str) and "#/$defs/" in reference:
-            file, _, name = reference.partition("#/$defs/")
-            source = file.rpartition("/")[2].removesuffix(_SUFFIX) if file else home
-            if source != root and name not in definitions:
-                definitions[name] = True  # ends a cycle; replaced at once
-                shared = self[source]["$defs"][name]
-                definitions[name] = self._inline(shared, source, root, definitions)
-            return {**node, "$ref": f"#/$defs/{name}"}
-        return {key: self._inline(value, home, root, definitions) for key, value in node.items()}
+        Raises:
+            UnknownContractError: No such contract, or a reference of it leads nowhere.
+        """
+        if name not in self._bundles:
+            self._bundles[name] = _Bundle(self, name).schema()
+        return self._bundles[name]
 
     def check_output(self, contract: str, value: object) -> None:
         """Check an answer against its contract.
@@ -116,13 +104,13 @@ class ContractStore:
             OutputSchemaViolationError: It is not JSON, or does not fit.
             UnknownContractError: No such contract.
         """
+        check_json(contract, value)
+        validator = self._validator(contract)
         try:
-            # Schemas let NaN through, and numpy numbers pass for plain ones.
-            json.dumps(value, allow_nan=False)
-        except (TypeError, ValueError, RecursionError) as error:
-            message = f"answer of {contract} is not JSON: {error}"
-            raise OutputSchemaViolationError(message, contract=contract) from error
-        faults = list_faults(self._validator(contract), value)
+            faults = list_faults(validator, value)
+        except Exception as error:  # a plugin's schema may be wrong in any way
+            message = f"schema {contract!r} cannot be used: {type(error).__name__}"
+            raise UnknownContractError(message, contract=contract) from error
         if faults:
             first = faults[0]
             message = f"answer does not fit {contract} at {first['path'] or '/'}"
@@ -146,18 +134,109 @@ class ContractStore:
 
             # Every schema is reachable by its `$id`; the registry has no retriever, so an
             # unknown reference fails and nothing is fetched.
-            resources = [DRAFT202012.create_resource(self[name]) for name in self]
-            self._references = Registry().with_resources(
-                (str(resource.id()), resource) for resource in resources if resource.id()
-            )
+            found = []
+            for name in self:
+                try:
+                    resource = DRAFT202012.create_resource(self[name])
+                except UnknownContractError as error:
+                    logger.warning("%s", error)
+                    continue
+                # The id must name its own file, so that no plugin stands in for another's.
+                if str(resource.id()).endswith(f"/{name}{_SUFFIX}"):
+                    found.append((str(resource.id()), resource))
+            self._references = Registry().with_resources(found)
         return self._references
+
+
+class _Bundle:
+    """Makes one schema stand alone."""
+
+    def __init__(self, store: ContractStore, root: str) -> None:
+        self._store = store
+        self._root = root
+        own = store[root].get("$defs", {})
+        # The root's own names stay; a shared one of the same name gets its file's in front.
+        self._keys = {(root, name): name for name in own}
+        self._definitions: dict[str, Any] = dict.fromkeys(own, True)
+
+    def schema(self) -> dict[str, Any]:
+        schema = self._store[self._root]
+        for name, definition in schema.get("$defs", {}).items():
+            self._definitions[name] = self._inline(definition, self._root)
+        answer = {k: self._inline(v, self._root) for k, v in schema.items() if k != "$defs"}
+        if isinstance(schema.get("$ref"), str):
+            answer["$ref"] = self._pointer(schema["$ref"], self._root)
+        if self._definitions:
+            answer["$defs"] = self._definitions
+        return answer
+
+    def _inline(self, node: Any, home: str) -> Any:
+        """Return the node of contract `home`, its references pointing into this schema."""
+        if isinstance(node, list):
+            return [self._inline(item, home) for item in node]
+        if not isinstance(node, dict):
+            return node
+        answer = {key: self._inline(value, home) for key, value in node.items()}
+        if isinstance(node.get("$ref"), str):
+            answer["$ref"] = self._pointer(node["$ref"], home)
+        return answer
+
+    def _pointer(self, reference: str, home: str) -> str:
+        file, _, pointer = reference.partition("#")
+        source = file.rpartition("/")[2].removesuffix(_SUFFIX) if file else home
+        if pointer.startswith("/$defs/"):
+            name, _, rest = pointer.removeprefix("/$defs/").partition("/")
+            return f"#/$defs/{self._define(source, name)}{'/' if rest else ''}{rest}"
+        if source == self._root:
+            return f"#{pointer}"
+        if not pointer:
+            return f"#/$defs/{self._define(source, '')}"
+        message = f"reference {reference!r} in schema {home!r} points to no definition"
+        raise UnknownContractError(message, contract=self._root)
+
+    def _define(self, source: str, name: str) -> str:
+        """Take a definition in, or with an empty name the whole schema; return its key."""
+        key = self._keys.get((source, name))
+        if key is None:
+            key = name or source
+            if key in self._definitions:
+                key = f"{source}.{name}"
+            self._keys[source, name] = key
+            self._definitions[key] = True  # ends a cycle; replaced at once
+            self._definitions[key] = self._inline(self._shared(source, name), source)
+        return key
+
+    def _shared(self, source: str, name: str) -> Any:
+        schema = self._store[source]
+        if not name:
+            return {k: v for k, v in schema.items() if k not in ("$schema", "$id", "$defs")}
+        if name not in schema.get("$defs", {}):
+            message = f"schema {source!r} has no definition {name!r}"
+            raise UnknownContractError(message, contract=self._root)
+        return schema["$defs"][name]
+
+
+def check_json(what: str, value: object) -> None:
+    """Check that an answer can be written as JSON.
+
+    Raises:
+        OutputSchemaViolationError: It cannot.
+    """
+    try:
+        # Schemas let NaN through, and numpy numbers pass for plain ones.
+        json.dumps(value, allow_nan=False)
+    except (TypeError, ValueError, RecursionError) as error:
+        message = f"answer of {what} is not JSON: {error}"
+        raise OutputSchemaViolationError(message, contract=what) from error
 
 
 def compile_schema(schema: Mapping[str, Any]) -> Draft202012Validator:
     """Return a validator for a schema that refers to nothing outside itself."""
     from jsonschema import Draft202012Validator
+    from referencing.jsonschema import EMPTY_REGISTRY
 
-    return Draft202012Validator(dict(schema))
+    # Without a registry of ours, a reference to elsewhere would be fetched.
+    return Draft202012Validator(dict(schema), registry=EMPTY_REGISTRY)
 
 
 def list_faults(validator: Draft202012Validator, value: object) -> list[dict[str, str]]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
+import types
+from typing import TYPE_CHECKING, Any, Final, TypeVar, Union, cast, get_args, get_origin
 
 from cattrs import Converter, transform_error
 from cattrs.errors import BaseValidationError, CattrsError
@@ -19,14 +20,30 @@ _CONVERTER: Final = Converter(forbid_extra_keys=True)
 # JSON values of free shape (a config, a proposed value) pass as they are.
 _CONVERTER.register_structure_hook_func(lambda kind: kind is Any, lambda value, _kind: value)
 _CONVERTER.register_structure_hook(float, lambda value, _kind: float(cast("float", value)))
+
+
+def _members(kind: Any) -> tuple[Any, ...]:
+    """Return what a union is of, without None."""
+    if get_origin(kind) not in (Union, types.UnionType):
+        return ()
+    return tuple(member for member in get_args(kind) if member is not type(None))
+
+
+def _structure_member(value: Any, kind: Any) -> Any:
+    members = _members(kind)
+    if isinstance(value, list):
+        lists = (member for member in members if get_origin(member) in (tuple, list))
+        return _CONVERTER.structure(value, next(lists))
+    # JSON has one kind of number: 2.0 fits a schema's integer.
+    if isinstance(value, float) and float not in members:
+        return int(value)
+    if isinstance(value, int) and int not in members and float in members:
+        return value if isinstance(value, bool) else float(value)
+    return value
+
+
 # Unions of JSON types: the schema has already decided that the value fits one of them.
-_CONVERTER.register_structure_hook_func(
-    lambda kind: kind == (int | tuple[int, ...]) or kind == (int | tuple[int, ...] | None),
-    lambda value, _kind: tuple(value) if isinstance(value, list) else value,
-)
-_CONVERTER.register_structure_hook_func(
-    lambda kind: kind == (str | dict[str, Any] | None), lambda value, _kind: value
-)
+_CONVERTER.register_structure_hook_func(lambda kind: len(_members(kind)) > 1, _structure_member)
 
 
 def structure(record: type[T], value: JsonObject) -> T:
@@ -58,11 +75,11 @@ def unstructure(record: object) -> Any:
 def plain_json(value: Any) -> Any:
     """Return the value with tuples as lists and numbers that JSON lacks as null."""
     if isinstance(value, float):
-        return value if math.isfinite(value) else None
+        return float(value) if math.isfinite(value) else None
     if value is None or isinstance(value, str | int | bool):
         return clean_text(value) if isinstance(value, str) else value
     if hasattr(value, "items"):
-        return {str(key): plain_json(item) for key, item in value.items()}
+        return {clean_text(str(key)): plain_json(item) for key, item in value.items()}
     if isinstance(value, list | tuple | set | frozenset):
         return [plain_json(item) for item in value]
     return value

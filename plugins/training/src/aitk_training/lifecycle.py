@@ -12,7 +12,8 @@ from attrs import frozen
 
 from aitk_core.errors import AitkError
 from aitk_training.configs.paths_dotted import config_diff
-from aitk_training.tools.outputs import ConfigChange, JobAhead, JobLine, QueueState
+from aitk_training.tools.outputs_configs import ConfigChange
+from aitk_training.tools.outputs_jobs import JobAhead, JobLine, QueueState
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from attrs import evolve, field, frozen
 
+from aitk_core.backend.records import JobRow, Queue
 from aitk_core.errors import BackendError, JobNotFoundError
 from aitk_core.evidence.liveness import Liveness, Observation, assess_liveness
 from aitk_core.evidence.logscan import scan_log
 from aitk_core.evidence.records import LOSS, LogFacts, Series
 from aitk_training.lifecycle import queue_state, total_steps
 from aitk_training.text import duration, one_line
-from aitk_training.tools.outputs import Eta, LivenessState, QueueState
+from aitk_training.tools.outputs_jobs import Eta, LivenessState, QueueState
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Mapping
+    from collections.abc import Awaitable
 
-    from aitk_core.backend.records import JobList, JobRow, LogChunk, MetricPage, Queue
+    from aitk_core.backend.records import JobList, LogChunk, MetricPage
     from aitk_core.protocols import ToolContext
 
 T = TypeVar("T")
@@ -123,6 +125,8 @@ async def _look_again(
     observed = pause >= _SHORTEST_S
     if observed:
         await asyncio.sleep(pause)
+    elif first.liveness.verdict not in ("stuck", "dead"):
+        return first
     missing = dict(first.missing)
     job, growth = await asyncio.gather(
         context.backend.job(first.job.id),

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from mcp.server.stdio import stdio_server
 
+from aitk_core.frontends.mcp.lines import AnsweredLines
 from aitk_core.frontends.mcp.server import build_server
 
 if TYPE_CHECKING:
@@ -31,7 +32,9 @@ async def serve(application: Application) -> None:
         server = build_server(application)
         async with stdio_server() as (read, write):
             serving = asyncio.ensure_future(
-                server.run(read, write, server.create_initialization_options())
+                server.run(
+                    AnsweredLines(read, write), write, server.create_initialization_options()
+                )
             )
             waiting = asyncio.ensure_future(stop.wait())
             await asyncio.wait({serving, waiting}, return_when=asyncio.FIRST_COMPLETED)

@@ -82,6 +82,15 @@ class ConfigStore:
         firsts = {path.stem: path for path in reversed(files)}
         return [_entry(path, self._folder, firsts[path.stem]) for path in files]
 
+    def file_name(self, name: str) -> str | None:
+        """Return the name of the file that holds a config of that name, None without one.
+
+        Raises:
+            InvalidArgumentsError: The name cannot be used.
+        """
+        path = self._existing(checked_name(name))
+        return None if path is None else path.name
+
     def read(self, name: str) -> dict[str, Any]:
         """Return a saved config.
 
