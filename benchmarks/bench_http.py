@@ -108,7 +108,7 @@ async def server(kind: str) -> AsyncIterator[int]:
     process = await asyncio.create_subprocess_exec(
         sys.executable, __file__, "--serve", kind, stderr=subprocess.PIPE
     )
-    assert process.stderr is not None  # noqa: S101 - asked for above
+    assert process.stderr is not None
     try:
         line = (await process.stderr.readline()).decode()
         yield int(line.split("127.0.0.1:")[1].split()[0])

@@ -50,7 +50,7 @@ AIM = 1.15
 
 def first_list(command: list[str]) -> tuple[float, int]:
     """Return seconds to the first tools/list answer, and how many tools it names."""
-    environment = {**os.environ, "AI_TOOLKIT_SERVER_URL": "http://127.0.0.1:9", "LOG_LEVEL": "ERROR"}
+    environment = {**os.environ, "AI_TOOLKIT_SERVER_URL": "http://127.0.0.1:9"}
     begun = time.perf_counter()
     with subprocess.Popen(
         command,

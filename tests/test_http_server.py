@@ -130,7 +130,7 @@ def connected(port: int) -> httpx.AsyncClient:
 
 async def until_tasks(count: int) -> None:
     """Wait until so many tasks are left; the patience of `running` bounds it."""
-    while len(asyncio.all_tasks()) != count:  # noqa: ASYNC110 - no event tells
+    while len(asyncio.all_tasks()) != count:
         await asyncio.sleep(0.005)
 
 

@@ -95,9 +95,7 @@ def test_installed_wheels_list_all_tools_and_name_the_broken_plugin(installed: P
 
 def test_contracts_travel_inside_the_wheel(installed: Path) -> None:
     code = "import aitk_schemas; print(aitk_schemas.folder()); print(*aitk_schemas.names())"
-    folder, names = run(
-        installed / "bin" / "python", "-c", code, cwd=installed
-    ).stdout.splitlines()
+    folder, names = run(installed / "bin" / "python", "-c", code, cwd=installed).stdout.splitlines()
     assert installed in Path(folder).parents
     files = {file.name.removesuffix(".schema.json") for file in (ROOT / "schemas").glob("*.json")}
     assert set(names.split()) == files

@@ -4,6 +4,7 @@ import functools
 import math
 from typing import TYPE_CHECKING, Any
 
+import attrs
 import numpy as np
 import pytest
 
@@ -62,8 +63,10 @@ def demo_pictures(folder: Path) -> tuple[list[Picture], list[Picture]]:
     return read[0], read[1]
 
 
-def train(net: Network, pictures: list[Picture], *, lr: float, steps: int) -> list[float]:
-    generator = np.random.default_rng(3)
+def train(
+    net: Network, pictures: list[Picture], *, lr: float, steps: int, seed: int = 3
+) -> list[float]:
+    generator = np.random.default_rng(seed)
     optimizer = optimizers.new_optimizer("adamw", {"weight_decay": 1e-4})
     clean = to_coefficients(np.stack([item.pixels for item in pictures]))
     captions = np.stack([embed_caption(item.caption) for item in pictures])
@@ -71,7 +74,7 @@ def train(net: Network, pictures: list[Picture], *, lr: float, steps: int) -> li
     with np.errstate(all="ignore"):
         for _ in range(steps):
             chosen = generator.integers(len(pictures), size=1)
-            levels = generator.random(1).astype(np.float32)
+            levels = (1 / (1 + np.exp(-generator.normal(size=1)))).astype(np.float32)
             noise = generator.normal(size=(1, COEFFICIENTS)).astype(np.float32)
             batch = make_batch(clean[chosen], noise, levels, captions[chosen])
             loss, gradients = net.loss_and_gradients(batch)
@@ -143,26 +146,33 @@ def test_fresh_adapters_change_nothing() -> None:
 
 @pytest.mark.parametrize("lr", [1e-4, 1e-3, 1e-2])
 def test_training_improves_the_loss_on_held_out_pictures(tmp_path: Path, lr: float) -> None:
+    """Averaged over seeds: one seed alone once hid that 1e-2 made things worse."""
     pictures, held_out = demo_pictures(tmp_path)
     batch = fixed_batch(held_out)
-    net = network()
-    before = net.loss(batch)
-    train(net, pictures, lr=lr, steps=300)
-    assert net.loss(batch) < 0.98 * before
+    ratios: list[float] = []
+    for seed in range(3):
+        net = network()
+        before = net.loss(batch)
+        train(net, pictures, lr=lr, steps=300, seed=seed)
+        ratios.append(net.loss(batch) / before)
+    assert np.mean(ratios) < 0.97
 
 
-def test_a_caption_matters(tmp_path: Path) -> None:
-    pictures, _ = demo_pictures(tmp_path)
-    net = network()
-    train(net, pictures, lr=2e-3, steps=200)
-    batch = fixed_batch(pictures)
-    shuffled = Batch(
-        noisy=batch.noisy,
-        noise=batch.noise,
-        levels=batch.levels,
-        captions=np.roll(batch.captions, 8, axis=0),
-    )
-    assert net.loss(batch) < net.loss(shuffled)
+def test_training_teaches_the_network_what_a_caption_says(tmp_path: Path) -> None:
+    """A caption of another colour costs about one percent; the base network hardly notices."""
+    pictures, held_out = demo_pictures(tmp_path)
+    kinds = sorted({item.caption for item in held_out})
+    assert len(kinds) > 1
+    following = dict(zip(kinds, kinds[1:] + kinds[:1], strict=True))
+    mistaken = [attrs.evolve(item, caption=following[item.caption]) for item in held_out]
+    right, wrong = 0.0, 0.0
+    for seed in range(3):
+        net = network()
+        train(net, pictures, lr=2e-3, steps=300, seed=seed)
+        for noise in range(4):
+            right += net.loss(fixed_batch(held_out, seed=noise))
+            wrong += net.loss(fixed_batch(mistaken, seed=noise))
+    assert right < wrong
 
 
 def test_an_absurd_learning_rate_diverges(tmp_path: Path) -> None:
