@@ -4,6 +4,7 @@ import tomllib
 from pathlib import Path
 
 from aitk_core import __version__, hookspecs
+from aitk_core.cli.reference import markdown
 from aitk_core.registry import Registry
 from aitk_core.settings import settings_table
 
@@ -22,6 +23,12 @@ def test_readme_shows_the_generated_table_of_settings(registry: Registry) -> Non
     begin = README.index("<!-- settings:")
     shown = README[README.index("\n", begin) + 1 : README.index("<!-- /settings -->")]
     assert shown.strip() == settings_table(registry.sections()).strip()
+
+
+def test_reference_of_the_tools_is_made_from_the_schemas(registry: Registry) -> None:
+    """Mend with `aitk tools --markdown > docs/tools.md`."""
+    shown = (ROOT / "docs" / "tools.md").read_text(encoding="utf-8")
+    assert shown == markdown(registry.tools.values(), registry.contracts)
 
 
 def test_contributing_names_every_hook() -> None:

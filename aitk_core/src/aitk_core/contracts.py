@@ -216,6 +216,17 @@ class _Bundle:
         return schema["$defs"][name]
 
 
+def check_object(what: str, value: object) -> None:
+    """Check that an answer without a contract is a JSON object.
+
+    Raises:
+        OutputSchemaViolationError: It is not.
+    """
+    check_json(what, value)
+    if not isinstance(value, dict):
+        raise OutputSchemaViolationError(f"answer of {what} is not an object", contract=what)
+
+
 def check_json(what: str, value: object) -> None:
     """Check that an answer can be written as JSON.
 

@@ -11,20 +11,23 @@ import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from attrs import evolve
+from attrs import AttrsInstance, evolve
+from attrs import fields as attrs_fields
 
+from aitk_core.backend.wire import clean_text
 from aitk_core.context import CallContext, Services
-from aitk_core.contracts import check_arguments, compile_schema
+from aitk_core.contracts import check_arguments, check_object, compile_schema
 from aitk_core.errors import (
     AitkError,
     InvalidArgumentsError,
     InvalidSettingError,
+    OutputSchemaViolationError,
     ResourceNotFoundError,
     ToolFailedError,
     ToolTimeoutError,
     UnknownToolError,
 )
-from aitk_core.records.results import Text, ToolResult
+from aitk_core.records.results import Block, ToolResult
 from aitk_core.services.executor import WorkerPool
 from aitk_core.services.redaction import Redactor
 
@@ -40,10 +43,11 @@ if TYPE_CHECKING:
     from aitk_core.records.results import JsonObject, PromptMessage, ResourceContent
     from aitk_core.registry import Owned, Registry
     from aitk_core.settings import ServerSettings, SettingsSource
-    from aitk_core.specs import ResourceSpec, ToolSpec
+    from aitk_core.specs import Lazy, ResourceSpec, ToolSpec
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
+R = TypeVar("R", bound=AttrsInstance)
 
 _DEEPEST: Final = 64
 """Levels of nesting in arguments; nothing we take needs more than a job config's dozen."""
@@ -138,7 +142,7 @@ class Dispatcher:
         except AitkError as error:
             error.args = (self._redactor.text(str(error)),)
             error.details = self._redactor.json(error.details)
-            logger.info("%s refused %s: %s: %s", session.request_id, name, error.code, error)
+            logger.info("%s refused %r: %s: %s", session.request_id, name, error.code, error)
             raise
 
     async def _call(
@@ -151,7 +155,13 @@ class Dispatcher:
         clock: Callable[[], float],
     ) -> ToolResult:
         spec = self._find(name, session.policy)
-        checked = self._check(spec, {} if arguments is None else arguments)
+        try:
+            checked = self._check(spec, {} if arguments is None else arguments)
+        except AitkError:
+            raise
+        except Exception as error:  # a plugin's input schema may be wrong in any way
+            logger.exception("%s input schema of %s", session.request_id, spec.name)
+            raise _failed(spec.name, session) from error
         limits = [limit for limit in (session.timeout_s, spec.timeout_s) if limit is not None]
         now = asyncio.get_running_loop().time()
         ends = [now + limit for limit in limits]
@@ -164,8 +174,6 @@ class Dispatcher:
             async with scope:
                 result = await self._run(spec, checked, context)
         except TimeoutError as error:
-            if not scope.expired():
-                raise ToolFailedError(f"{name} failed inside the server", tool=name) from error
             raise ToolTimeoutError(
                 f"{name} took longer than {0.0 if end is None else end - now:.3g} s",
                 remedy="ask for less (fewer lines, a shorter window) or raise the limit",
@@ -178,9 +186,10 @@ class Dispatcher:
         owned = self.registry.tools.get(name)
         if owned is None:
             names = [offered.spec.name for offered in self.offered(policy)]
-            near = difflib.get_close_matches(name[:100], names, n=1)
+            shown = clean_text(name[:100])
+            near = difflib.get_close_matches(shown, names, n=1)
             raise UnknownToolError(
-                f"unknown tool: {name[:100]}",
+                f"unknown tool: {shown}",
                 remedy=f"did you mean {near[0]!r}?"
                 if near
                 else "list the tools to see their names",
@@ -197,11 +206,12 @@ class Dispatcher:
         if _depth_exceeds(arguments, _DEEPEST):
             raise InvalidArgumentsError(f"arguments of {spec.name} are nested too deeply")
         try:
-            json.dumps(arguments, allow_nan=False)
+            # Unpaired surrogates end here, so that nothing later meets text it cannot send.
+            json.dumps(arguments, allow_nan=False, ensure_ascii=False).encode("utf-8")
         except (TypeError, ValueError) as error:
             raise InvalidArgumentsError(
-                f"arguments of {spec.name} hold a number that JSON does not have, or no JSON",
-                remedy="send finite numbers",
+                f"arguments of {spec.name} hold a number or text that JSON does not have",
+                remedy="send finite numbers, and text without unpaired surrogates",
             ) from error
         required = spec.input_schema.get("required", ())
         given = {k: v for k, v in arguments.items() if v is not None or k in required}
@@ -217,52 +227,54 @@ class Dispatcher:
     async def _run(self, spec: ToolSpec, arguments: Any, context: CallContext) -> ToolResult:
         try:
             result = await spec.handler.load()(arguments, context)
-        except (AitkError, TimeoutError):
+        except AitkError:
             raise
         except (Exception, SystemExit) as error:  # a plugin may fail in any way
             logger.exception("%s tool %s", context.session.request_id, spec.name)
-            raise ToolFailedError(
-                f"{spec.name} failed inside the server",
-                remedy="the server's log has the details; retrying is unlikely to help",
-                tool=spec.name,
-                request_id=context.session.request_id,
-            ) from error
+            raise _failed(spec.name, context.session) from error
         # Away from the event loop: a long answer takes milliseconds to check.
         return await self._checks.run(self._checked, spec, result)
 
     def _checked(self, spec: ToolSpec, result: Any) -> ToolResult:
         from aitk_core.convert import unstructure
-        from aitk_core.errors import OutputSchemaViolationError
 
         if not isinstance(result, ToolResult):
             raise OutputSchemaViolationError(
                 f"{spec.name} returned a {type(result).__name__}, not a ToolResult"
             )
-        if spec.contract is None:
-            return self._redacted(
-                result if result.data is None else evolve(result, data=unstructure(result.data))
-            )
-        if result.data is None:
+        if result.data is None and spec.contract is not None:
             raise OutputSchemaViolationError(f"{spec.name} returned no data", path="")
-        data = unstructure(result.data)
         try:
-            self.registry.contracts.check_output(spec.contract, data)
-        except OutputSchemaViolationError as error:
+            data = None if result.data is None else unstructure(result.data)
+            if spec.contract is not None:
+                self.registry.contracts.check_output(spec.contract, data)
+            elif data is not None:
+                check_object(spec.name, data)
+            blocks = tuple(self._block(block) for block in result.blocks)
+            answer = evolve(result, data=self._redactor.json(data), blocks=blocks)
+            return self._sendable(answer)
+        except AitkError as error:
             logger.error("tool %s: %s: %s", spec.name, error, error.details)  # noqa: TRY400 - ours
             raise
-        return self._redacted(evolve(result, data=data))
+        except Exception as error:  # a plugin may return anything
+            logger.exception("answer of %s", spec.name)
+            raise OutputSchemaViolationError(
+                f"{spec.name} returned what cannot be sent: {type(error).__name__}"
+            ) from error
 
-    def _redacted(self, result: ToolResult) -> ToolResult:
-        blocks = tuple(
-            Text(self._redactor.text(block.text)) if isinstance(block, Text) else block
-            for block in result.blocks
-        )
-        return evolve(
-            result,
-            data=self._redactor.json(result.data),
-            summary=self._redactor.text(result.summary),
-            blocks=blocks,
-        )
+    def _block(self, block: Any) -> Block:
+        if not isinstance(block, Block):
+            raise TypeError(f"{type(block).__name__} is not a content block")
+        return self._sendable(block)
+
+    def _sendable(self, record: R) -> R:
+        """Return the record with its own text free of secrets, and such as encoders take."""
+        texts = {
+            attribute.name: self._redactor.text(clean_text(value))
+            for attribute in attrs_fields(type(record))
+            if isinstance(value := getattr(record, attribute.name), str)
+        }
+        return evolve(record, **texts)
 
     async def read(self, uri: str, session: Session) -> ResourceContent:
         """Read a resource.
@@ -274,10 +286,11 @@ class Dispatcher:
         for owned in self.registry.resources.values():
             parts = match_uri(owned.spec.uri, uri)
             if parts is not None:
-                return await self._guard(
-                    uri, owned.spec.read.load()(uri, parts, self._context(session))
+                content = await self._guard(
+                    uri, owned.spec.read, uri, parts, self._context(session)
                 )
-        raise ResourceNotFoundError(f"no resource {uri[:200]!r}", uri=uri[:500])
+                return self._sendable(content)
+        raise ResourceNotFoundError(f"no resource {uri[:200]!r}", uri=clean_text(uri[:500]))
 
     async def render(
         self, name: str, arguments: Mapping[str, str], session: Session
@@ -290,15 +303,15 @@ class Dispatcher:
         """
         owned = self.registry.prompts.get(name)
         if owned is None:
-            raise ResourceNotFoundError(f"unknown prompt: {name[:100]}", prompt=name[:100])
+            shown = clean_text(name[:100])
+            raise ResourceNotFoundError(f"unknown prompt: {shown}", prompt=shown)
         missing = [a.name for a in owned.spec.arguments if a.required and not arguments.get(a.name)]
         if missing:
             raise InvalidArgumentsError(
                 f"prompt {name} needs {', '.join(missing)}",
                 faults=[{"path": f"/{m}", "message": "is required"} for m in missing],
             )
-        rendered = owned.spec.render.load()(arguments, self._context(session))
-        return await self._guard(name, rendered)
+        return await self._guard(name, owned.spec.render, arguments, self._context(session))
 
     async def complete(
         self, kind: str, name: str, argument: str, typed: str, session: Session
@@ -320,22 +333,35 @@ class Dispatcher:
             lazy = resource.spec.complete if resource else None
         if lazy is None:
             return []
-        return await self._guard(name, lazy.load()(argument, typed, self._context(session)))
+        return await self._guard(name, lazy, argument, typed, self._context(session))
 
     def _context(self, session: Session) -> CallContext:
         return CallContext(services=self._services, session=session)
 
-    async def _guard(self, what: str, work: Awaitable[T]) -> T:
+    async def _guard(
+        self, what: str, code: Lazy[Callable[..., Awaitable[T]]], *arguments: Any
+    ) -> T:
+        what = clean_text(what[:200])
+        scope = asyncio.timeout(self.settings.tool_timeout_s)
         try:
-            async with asyncio.timeout(self.settings.tool_timeout_s):
-                return await work
+            async with scope:
+                return await code.load()(*arguments)
         except AitkError:
             raise
-        except TimeoutError as error:
-            raise ToolTimeoutError(f"{what[:200]} took too long") from error
         except (Exception, SystemExit) as error:  # a plugin may fail in any way
-            logger.exception("%s", what)
-            raise ToolFailedError(f"{what[:200]} failed inside the server") from error
+            if scope.expired() and isinstance(error, TimeoutError):
+                raise ToolTimeoutError(f"{what} took too long") from error
+            logger.exception("%r", what)
+            raise ToolFailedError(f"{what} failed inside the server") from error
+
+
+def _failed(name: str, session: Session) -> ToolFailedError:
+    return ToolFailedError(
+        f"{name} failed inside the server",
+        remedy="the server's log has the details; retrying is unlikely to help",
+        tool=name,
+        request_id=session.request_id,
+    )
 
 
 def _depth_exceeds(value: Any, limit: int) -> bool:

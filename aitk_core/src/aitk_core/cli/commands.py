@@ -114,7 +114,11 @@ def _tools(options: argparse.Namespace) -> int:
     application = _application(options)
     registry = application.registry
     offered = [o for o in registry.tools.values() if application.policy.refusal(o) is None]
-    if options.json:
+    if options.markdown:
+        from aitk_core.cli.reference import markdown
+
+        sys.stdout.write(markdown(offered, registry.contracts))
+    elif options.json:
         listed = [
             {
                 "name": o.spec.name,
@@ -126,13 +130,10 @@ def _tools(options: argparse.Namespace) -> int:
             for o in offered
         ]
         sys.stdout.write(json.dumps(listed, indent=2) + "\n")
-    for owned in [] if options.json else offered:
-        sentence = owned.spec.description.split(". ")[0].rstrip(".")
-        sys.stdout.write(f"{owned.spec.name:28} {owned.plugin.name:14} {sentence}\n")
-    for problem in registry.problems:
-        sys.stderr.write(
-            f"aitk: {problem.plugin} ({problem.distribution}): {problem.stage}: {problem.reason}\n"
-        )
+    else:
+        for owned in offered:
+            sentence = owned.spec.description.split(". ")[0].rstrip(".")
+            sys.stdout.write(f"{owned.spec.name:28} {owned.plugin.name:14} {sentence}\n")
     return 0
 
 

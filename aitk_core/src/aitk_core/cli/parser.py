@@ -52,6 +52,7 @@ def _parser() -> tuple[argparse.ArgumentParser, set[str]]:
     call.add_argument("--summary", action="store_true", help="print the summary for people")
     tools = commands.add_parser("tools", parents=[shared], help="list the tools that are offered")
     tools.add_argument("--json", action="store_true", help="as JSON, with schemas")
+    tools.add_argument("--markdown", action="store_true", help="as a reference document")
     doctor = commands.add_parser(
         "doctor", parents=[shared], help="check plugins, settings and the backend"
     )
