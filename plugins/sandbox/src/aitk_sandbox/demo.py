@@ -30,7 +30,7 @@ def demo_config(
 
     Args:
         name: Job name, also folder and file name.
-        steps: Training steps; 300 take about 8 s.
+        steps: Training steps; 300 take about 10 s.
         lr: Learning rate; around 2e-3 is good, 0.5 diverges.
         training_folder: The backend's training folder.
         datasets_folder: The backend's datasets folder, which holds the demo pictures.

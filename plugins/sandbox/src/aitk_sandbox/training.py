@@ -15,9 +15,9 @@ from aitk_sandbox.model import ADAPTER_GAIN, Network, fit_base, new_adapters
 from aitk_sandbox.trainingdata import TrainingData, ValidationData
 
 if TYPE_CHECKING:
+    from aitk_sandbox.control import Control
     from aitk_sandbox.jobconfig import TrainPlan
     from aitk_sandbox.model import Array
-    from aitk_sandbox.trainer import Control
     from aitk_sandbox.trainlog import Bar, TrainLog
 
 BASE_FILE: Final = "sandbox_denoiser_v1.safetensors"
