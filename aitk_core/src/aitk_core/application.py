@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from aitk_core.dispatch import Dispatcher
-from aitk_core.errors import InvalidSettingError
+from aitk_core.errors import AitkError, BackendError, InvalidSettingError
 from aitk_core.policy import Policy
 from aitk_core.registry import load_registry
 from aitk_core.services.executor import WorkerPool
@@ -151,8 +151,18 @@ class Application:
         if self._backend is not None:
             return self._backend
         if self._kind is not None:
-            opened = self.registry.backends[self._kind].spec.open.load()(self.settings)
-            return await stack.enter_async_context(opened)
+            owned = self.registry.backends[self._kind]
+            try:
+                opened = owned.spec.open.load()(self.settings)
+                return await stack.enter_async_context(opened)
+            except AitkError:
+                raise
+            except Exception as error:
+                logger.exception("backend %s (%s)", self._kind, owned.plugin.distribution)
+                raise BackendError(
+                    f"backend {self._kind!r} of {owned.plugin.distribution} cannot be opened: "
+                    f"{type(error).__name__}"
+                ) from error
         from aitk_core.backend.client import AiToolkitBackend
 
         backend = AiToolkitBackend(
@@ -192,9 +202,9 @@ def configure_logging(level: str) -> None:
     number = logging.getLevelNamesMapping().get(level.upper())
     if number is None:
         raise InvalidSettingError(f"LOG_LEVEL {level!r} is not DEBUG, INFO, WARNING or ERROR")
-    logging.basicConfig(
-        stream=sys.stderr, level=number, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
-    )
+    logging.basicConfig(stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    # Apart: `basicConfig` does nothing the second time, when the settings have been read.
+    logging.getLogger().setLevel(number)
     # Requests to the backend are logged by our own client, without their headers.
     for noisy in ("httpx", "httpcore", "mcp"):
         logging.getLogger(noisy).setLevel(max(number, logging.WARNING))

@@ -54,7 +54,7 @@ def arg(default: Any = attrs.NOTHING, *, description: str, **bounds: Any) -> Any
     Raises:
         InvalidSpecError: A bound of another name.
     """
-    unknown = set(bounds) - set(_KEYWORDS) - {"items"}
+    unknown = (set(bounds) - {"items"} | set(bounds.get("items", ()))) - set(_KEYWORDS)
     if unknown:
         raise InvalidSpecError(f"arg() knows no {', '.join(sorted(unknown))}")
     return attrs.field(
@@ -77,7 +77,9 @@ def input_schema_of(record: type) -> dict[str, Any]:
         meta = dict(attribute.metadata.get(_META, {}))
         schema = _type_schema(hints[attribute.name], attribute.name)
         schema |= {_KEYWORDS[k]: _plain(v) for k, v in meta.items() if k in _KEYWORDS}
-        if "items" in meta and "items" in schema:
+        if "items" in meta:
+            if "items" not in schema:
+                raise InvalidSpecError(f"{attribute.name} is no list", field=attribute.name)
             schema["items"] |= {_KEYWORDS[k]: _plain(v) for k, v in meta["items"].items()}
         if meta.get("description"):
             schema["description"] = meta["description"]
@@ -95,7 +97,13 @@ def input_schema_of(record: type) -> dict[str, Any]:
 
 
 def _plain(value: Any) -> Any:
-    return list(value) if isinstance(value, tuple) else value
+    if isinstance(value, tuple | list):
+        return [_plain(item) for item in value]
+    return attrs.asdict(value, value_serializer=_member) if attrs.has(type(value)) else value
+
+
+def _member(_instance: Any, _attribute: Any, value: Any) -> Any:
+    return _plain(value)
 
 
 def _type_schema(hint: Any, name: str) -> dict[str, Any]:
@@ -106,8 +114,10 @@ def _type_schema(hint: Any, name: str) -> dict[str, Any]:
     elif hint in _SCALARS:
         schema = {"type": _SCALARS[hint]}
     elif origin is Literal:
-        schema = {"type": "string", "enum": list(parameters)}
-    elif origin in (tuple, list):
+        types_ = sorted({_SCALARS.get(type(value), "") for value in parameters})
+        if all(types_):
+            schema = {"type": types_[0] if len(types_) == 1 else types_, "enum": list(parameters)}
+    elif _is_list(origin, parameters):
         schema = {"type": "array", "items": _type_schema(parameters[0], name)}
     elif hint is Any:
         schema = {}
@@ -125,19 +135,22 @@ def _union_schema(parameters: tuple[Any, ...], name: str) -> dict[str, Any]:
     members = [member for member in parameters if member is not type(None)]
     if len(members) == 1:
         return _type_schema(members[0], name)
-    schema: dict[str, Any] = {
-        "type": [_SCALARS[m] if m in _SCALARS else _container(m) for m in members]
-    }
-    for member in members:
-        if get_origin(member) in (tuple, list):
-            schema["items"] = _type_schema(get_args(member)[0], name)
-    return schema
+    parts = [_type_schema(member, name) for member in members]
+    # Only what a plain list of types can say: scalars, one kind of list, free objects.
+    if any(part.keys() - {"type", "items"} or "type" not in part for part in parts) or (
+        sum("items" in part for part in parts) > 1
+    ):
+        raise InvalidSpecError(f"{name}: the union {parameters!r} has no JSON Schema", field=name)
+    schema = {key: value for part in parts for key, value in part.items()}
+    return schema | {"type": [part["type"] for part in parts]}
+
+
+def _is_list(origin: Any, parameters: tuple[Any, ...]) -> bool:
+    if origin is tuple:
+        return len(parameters) == 2 and parameters[1] is Ellipsis  # noqa: PLR2004 - `T, ...`
+    return origin is list
 
 
 def _is_mapping(hint: Any) -> bool:
     origin = get_origin(hint) or hint
     return isinstance(origin, type) and issubclass(origin, Mapping)
-
-
-def _container(hint: Any) -> str:
-    return "object" if _is_mapping(hint) else "array"

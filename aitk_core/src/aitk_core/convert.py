@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar, Union, cast, get_args, ge
 from cattrs import Converter, transform_error
 from cattrs.errors import BaseValidationError, CattrsError
 
-from aitk_core.backend.wire import clean_text
 from aitk_core.errors import InvalidArgumentsError
 
 if TYPE_CHECKING:
@@ -84,3 +83,12 @@ def plain_json(value: Any) -> Any:
     if isinstance(value, list | tuple | set | frozenset):
         return [plain_json(item) for item in value]
     return value
+
+
+def clean_text(text: str) -> str:
+    """Return the text without unpaired surrogates, which no encoder sends."""
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        return text.encode("utf-8", "replace").decode("utf-8")
+    return text

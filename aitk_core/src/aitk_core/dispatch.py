@@ -9,12 +9,10 @@ import logging
 import re
 import time
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
-from attrs import AttrsInstance, evolve
-from attrs import fields as attrs_fields
+import attrs
 
-from aitk_core.backend.wire import clean_text
 from aitk_core.context import CallContext, Services
 from aitk_core.contracts import check_arguments, check_object, compile_schema
 from aitk_core.errors import (
@@ -47,7 +45,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
-R = TypeVar("R", bound=AttrsInstance)
 
 _DEEPEST: Final = 64
 """Levels of nesting in arguments; nothing we take needs more than a job config's dozen."""
@@ -186,7 +183,7 @@ class Dispatcher:
         owned = self.registry.tools.get(name)
         if owned is None:
             names = [offered.spec.name for offered in self.offered(policy)]
-            shown = clean_text(name[:100])
+            shown = _clean(name[:100])
             near = difflib.get_close_matches(shown, names, n=1)
             raise UnknownToolError(
                 f"unknown tool: {shown}",
@@ -251,8 +248,8 @@ class Dispatcher:
             elif data is not None:
                 check_object(spec.name, data)
             blocks = tuple(self._block(block) for block in result.blocks)
-            answer = evolve(result, data=self._redactor.json(data), blocks=blocks)
-            return self._sendable(answer)
+            answer = attrs.evolve(result, data=self._redactor.json(data), blocks=blocks)
+            sendable = self._sendable(answer)
         except AitkError as error:
             logger.error("tool %s: %s: %s", spec.name, error, error.details)  # noqa: TRY400 - ours
             raise
@@ -261,20 +258,22 @@ class Dispatcher:
             raise OutputSchemaViolationError(
                 f"{spec.name} returned what cannot be sent: {type(error).__name__}"
             ) from error
+        return sendable
 
     def _block(self, block: Any) -> Block:
         if not isinstance(block, Block):
             raise TypeError(f"{type(block).__name__} is not a content block")
         return self._sendable(block)
 
-    def _sendable(self, record: R) -> R:
+    def _sendable(self, record: T) -> T:
         """Return the record with its own text free of secrets, and such as encoders take."""
         texts = {
-            attribute.name: self._redactor.text(clean_text(value))
-            for attribute in attrs_fields(type(record))
+            attribute.name: self._redactor.text(_clean(value))
+            for attribute in attrs.fields(cast("Any", type(record)))
             if isinstance(value := getattr(record, attribute.name), str)
         }
-        return evolve(record, **texts)
+        clean: T = attrs.evolve(cast("Any", record), **texts)
+        return clean
 
     async def read(self, uri: str, session: Session) -> ResourceContent:
         """Read a resource.
@@ -290,7 +289,7 @@ class Dispatcher:
                     uri, owned.spec.read, uri, parts, self._context(session)
                 )
                 return self._sendable(content)
-        raise ResourceNotFoundError(f"no resource {uri[:200]!r}", uri=clean_text(uri[:500]))
+        raise ResourceNotFoundError(f"no resource {uri[:200]!r}", uri=_clean(uri[:500]))
 
     async def render(
         self, name: str, arguments: Mapping[str, str], session: Session
@@ -303,7 +302,7 @@ class Dispatcher:
         """
         owned = self.registry.prompts.get(name)
         if owned is None:
-            shown = clean_text(name[:100])
+            shown = _clean(name[:100])
             raise ResourceNotFoundError(f"unknown prompt: {shown}", prompt=shown)
         missing = [a.name for a in owned.spec.arguments if a.required and not arguments.get(a.name)]
         if missing:
@@ -341,7 +340,7 @@ class Dispatcher:
     async def _guard(
         self, what: str, code: Lazy[Callable[..., Awaitable[T]]], *arguments: Any
     ) -> T:
-        what = clean_text(what[:200])
+        what = _clean(what[:200])
         scope = asyncio.timeout(self.settings.tool_timeout_s)
         try:
             async with scope:
@@ -362,6 +361,12 @@ def _failed(name: str, session: Session) -> ToolFailedError:
         tool=name,
         request_id=session.request_id,
     )
+
+
+def _clean(text: str) -> str:
+    from aitk_core.convert import clean_text
+
+    return clean_text(text)
 
 
 def _depth_exceeds(value: Any, limit: int) -> bool:

@@ -45,7 +45,9 @@ class Policy:
                 mistyped exclusion must not leave a tool open.
         """
         plugins = {plugin.name for plugin in registry.plugins} | set(registry.disabled)
-        broken = {problem.plugin for problem in registry.problems}
+        broken = {p.plugin for p in registry.problems if p.severity == "error"}
+        _known("AITK_ENABLE_PLUGINS", settings.enable_plugins, plugins | broken)
+        _known("AITK_DISABLE_PLUGINS", settings.disable_plugins, plugins | broken)
         _known("AITK_TOOLSETS", settings.toolsets, plugins | broken)
         # A broken plugin's tools are unknown, so with one a name cannot be called wrong.
         if not broken and not registry.disabled:

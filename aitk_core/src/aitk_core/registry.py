@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 import logging
+import reprlib
 from collections.abc import Mapping
 from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar, cast
@@ -12,6 +14,7 @@ from attrs import field, frozen
 
 from aitk_core import __version__, hookspecs
 from aitk_core.contracts import ContractStore
+from aitk_core.errors import UnknownContractError
 from aitk_core.settings import CORE_SECTIONS
 from aitk_core.specs import (
     AnalyzerSpec,
@@ -137,22 +140,35 @@ class _Builder:
         self.register(info, plugin)
 
     def register(self, info: PluginInfo, plugin: object) -> None:
+        if info.name in self.plugins:
+            owner = self.plugins[info.name]
+            reason = f"{info.name!r} is already taken by a plugin of {owner.distribution}"
+            self.problem(info, "register", reason)
+            return
+        if self.manager.is_registered(plugin):
+            self.problem(info, "register", f"is the same as {self.manager.get_name(plugin)!r}")
+            return
         try:
             self.manager.register(plugin, name=info.name)
-        except (pluggy.PluginValidationError, ValueError) as error:
+        except Exception as error:  # noqa: BLE001 - a plugin may fail in any way
             self.problem(info, "register", error)
+            # pluggy stops half way; the hooks it took by then go, too.
+            self.manager.unregister(name=info.name)
             return
-        known = {hook for hook in vars(hookspecs) if hook.startswith("aitk_")}
-        for caller in self.manager.get_hookcallers(plugin) or ():
-            if caller.name not in known:
-                self.problem(info, "register", f"there is no hook {caller.name}")
         self.plugins[info.name] = info
+        known = {hook for hook in vars(hookspecs) if hook.startswith("aitk_")}
+        taken = {caller.name for caller in self.manager.get_hookcallers(plugin) or ()}
+        for name in sorted(taken - known):
+            self.problem(info, "register", f"there is no hook {name}")
+        for name in sorted(known - taken):
+            if callable(inspect.getattr_static(plugin, name, None)):
+                self.problem(info, "register", f"{name} is not marked @hookimpl")
 
     def collect(self, hook: str, kind: type[S], key: Callable[[S], str]) -> dict[str, Owned[S]]:
         found: dict[str, Owned[S]] = {}
         for plugin, item in self.declared(hook):
             if not isinstance(item, kind):
-                self.problem(plugin, hook, f"{item!r} is not a {kind.__name__}")
+                self.problem(plugin, hook, f"{reprlib.repr(item)} is not a {kind.__name__}")
             elif key(item) in found:
                 owner = found[key(item)].plugin
                 self.problem(
@@ -191,6 +207,9 @@ def _version_mismatch(point: EntryPoint) -> str:
         except InvalidRequirement as error:
             return f"requirement {text!r} cannot be read: {error}"
         if requirement.name.lower().replace("_", "-") != _CORE:
+            continue
+        # Such as of an extra: `aitk-core[testing]; extra == "test"`.
+        if requirement.marker is not None and not requirement.marker.evaluate({"extra": ""}):
             continue
         if not requirement.specifier.contains(__version__, prereleases=True):
             return f"written for {_CORE}{requirement.specifier}, this is {_CORE} {__version__}"
@@ -267,9 +286,13 @@ def _tools(builder: _Builder, contracts: ContractStore) -> dict[str, Owned[ToolS
     tools = builder.collect("aitk_tools", ToolSpec, lambda spec: spec.name)
     for name, owned in list(tools.items()):
         contract = owned.spec.contract
-        if contract is not None and contract not in contracts:
+        try:
+            if contract is not None:
+                contracts.bundled(contract)
+        except UnknownContractError as error:
             del tools[name]
-            builder.problem(owned.plugin, "check", f"{name}: no schema {contract!r}")
+            builder.problem(owned.plugin, "check", f"{name}: {error}")
+            continue
         used = [word for word in _COMBINATORS if word in owned.spec.input_schema]
         if used:
             builder.problem(

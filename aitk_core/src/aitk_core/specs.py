@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager
 from importlib import import_module
 from typing import Any, Final, Generic, Literal, Protocol, TypeAlias, TypeVar, cast
 
-from attrs import Attribute, field, frozen  # noqa: TC002 - attrs reads annotations
+from attrs import Attribute, field, frozen, has  # noqa: TC002 - attrs reads annotations
 
 from aitk_core.arguments import input_schema_of
 from aitk_core.backend.protocol import Backend
@@ -22,6 +23,7 @@ T_co = TypeVar("T_co", covariant=True)
 _TOOL_NAME: Final = re.compile(r"[a-z0-9]+([-_][a-z0-9]+)*")
 _WORD: Final = re.compile(r"[a-z][a-z0-9]*([-_][a-z0-9]+)*")
 _IDENTIFIER: Final = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
+_TARGET: Final = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*")
 _CONTRACT: Final = re.compile(r"[a-z0-9]+([-_][a-z0-9]+)*\.v[1-9][0-9]*")
 
 
@@ -35,9 +37,11 @@ def _matches(pattern: re.Pattern[str]) -> Callable[[Any, Attribute[Any], Any], N
 
 
 def _at_most(limit: int) -> Callable[[Any, Attribute[str], str], None]:
-    def check(_instance: Any, attribute: Attribute[str], value: str) -> None:
-        if not value or len(value) > limit:
-            raise InvalidSpecError(f"{attribute.name} must have 1 to {limit} characters")
+    def check(_instance: Any, attribute: Attribute[str], value: Any) -> None:
+        if not isinstance(value, str) or not 0 < len(value) <= limit:
+            raise InvalidSpecError(
+                f"{attribute.name} must be text of 1 to {limit} characters", field=attribute.name
+            )
 
     return check
 
@@ -46,7 +50,7 @@ def _at_most(limit: int) -> Callable[[Any, Attribute[str], str], None]:
 class Lazy(Generic[T_co]):
     """A `module:attribute` reference, imported the first time it is needed."""
 
-    target: str
+    target: str = field(validator=_matches(_TARGET))
 
     def load(self) -> T_co:
         """Import the module and return the attribute.
@@ -57,6 +61,12 @@ class Lazy(Generic[T_co]):
         """
         module, _, attribute = self.target.partition(":")
         return cast("T_co", getattr(import_module(module), attribute))
+
+
+def _lazy(_instance: Any, attribute: Attribute[Any], value: Any) -> None:
+    if not isinstance(value, Lazy):
+        message = f"{attribute.name} must be Lazy('module:attribute')"
+        raise InvalidSpecError(message, field=attribute.name)
 
 
 Handler: TypeAlias = Callable[[Any, ToolContext], Awaitable[ToolResult]]
@@ -71,7 +81,7 @@ class ToolSpec:
     title: str = field(default="", validator=lambda _i, _a, v: _at_most(60)(_i, _a, v or "-"))
     description: str = field(validator=_at_most(4000))
     """First sentence: what it answers. Then when to use it, and when another tool."""
-    handler: Lazy[Handler]
+    handler: Lazy[Handler] = field(validator=_lazy)
     arguments: type | None = None
     """An attrs class made with `aitk_core.arguments.arg`; gives the input schema."""
     schema: JsonObject | None = None
@@ -97,8 +107,8 @@ class ToolSpec:
         """Derive the input schema.
 
         Raises:
-            InvalidSpecError: Both `arguments` and `schema` given, a schema whose root is no
-                object, or a read-only tool marked destructive.
+            InvalidSpecError: Both `arguments` and `schema` given, a schema that is not JSON or
+                whose root is no object, or a read-only tool marked destructive.
         """
         if self.arguments is not None and self.schema is not None:
             raise InvalidSpecError("give arguments or schema, not both", field="schema")
@@ -113,6 +123,11 @@ class ToolSpec:
             )
         if schema.get("type") != "object":
             raise InvalidSpecError("the root of an input schema must be an object", field="schema")
+        try:
+            # One tool that cannot be written would take the whole list with it.
+            json.dumps([schema, self.meta], allow_nan=False)
+        except (TypeError, ValueError, RecursionError) as error:
+            raise InvalidSpecError(f"input schema or meta is not JSON: {error}") from error
         object.__setattr__(self, "input_schema", schema)
 
 
@@ -128,7 +143,7 @@ class AnalyzerSpec:
     name: str = field(validator=_matches(_WORD))
     subject: str = field(default="run")
     """What it looks at: run, config, dataset, image or samples."""
-    analyze: Lazy[Analyze]
+    analyze: Lazy[Analyze] = field(validator=_lazy)
 
     @subject.validator
     def _known(self, _attribute: Attribute[str], value: str) -> None:
@@ -149,7 +164,7 @@ class SinkSpec:
     """A kind of alert destination, such as `file` or `webhook`."""
 
     kind: str = field(validator=_matches(_WORD))
-    open: Lazy[Callable[[str], AbstractAsyncContextManager[Sink]]]
+    open: Lazy[Callable[[str], AbstractAsyncContextManager[Sink]]] = field(validator=_lazy)
     """Called with the destination the user gave."""
 
 
@@ -159,7 +174,7 @@ class BandPolicySpec:
 
     id: str = field(validator=_matches(_WORD))
     """Rises with any change of behaviour: `absolute_delta_thresholds_v1`."""
-    policy: Lazy[Callable[[], BandPolicy]]
+    policy: Lazy[Callable[[], BandPolicy]] = field(validator=_lazy)
 
 
 @frozen(kw_only=True)
@@ -168,7 +183,7 @@ class BackendSpec:
 
     kind: str = field(validator=_matches(_WORD))
     summary: str
-    open: Lazy[Callable[[Any], AbstractAsyncContextManager[Backend]]]
+    open: Lazy[Callable[[Any], AbstractAsyncContextManager[Backend]]] = field(validator=_lazy)
     """Called with the core's settings."""
 
 
@@ -178,7 +193,7 @@ class CommandSpec:
 
     name: str = field(validator=_matches(_WORD))
     summary: str
-    run: Lazy[Callable[[list[str]], int]]
+    run: Lazy[Callable[[list[str]], int]] = field(validator=_lazy)
     """Called with the arguments after the name; returns the exit status."""
 
 
@@ -187,17 +202,23 @@ ReadResource: TypeAlias = Callable[
 ]
 
 
+def _distinct_parts(_instance: Any, _attribute: Attribute[str], value: str) -> None:
+    parts = re.findall(r"\{(\w+)\}", value)
+    if len(parts) != len(set(parts)):
+        raise InvalidSpecError(f"uri {value!r} names a part twice", field="uri")
+
+
 @frozen(kw_only=True)
 class ResourceSpec:
     """Data a client can read by URI."""
 
-    uri: str = field(validator=_at_most(500))
+    uri: str = field(validator=[_at_most(500), _distinct_parts])
     """A URI, or a template with `{name}` parts, each of which matches one path segment."""
     name: str
     title: str = ""
     description: str
     mime_type: str = "text/plain"
-    read: Lazy[ReadResource]
+    read: Lazy[ReadResource] = field(validator=_lazy)
     complete: Lazy[Callable[[str, str, ToolContext], Awaitable[list[str]]]] | None = None
     """Called with the part's name and what was typed so far."""
 
@@ -224,7 +245,9 @@ class PromptSpec:
     title: str = ""
     description: str
     arguments: tuple[PromptArgument, ...] = ()
-    render: Lazy[Callable[[Mapping[str, str], ToolContext], Awaitable[tuple[PromptMessage, ...]]]]
+    render: Lazy[
+        Callable[[Mapping[str, str], ToolContext], Awaitable[tuple[PromptMessage, ...]]]
+    ] = field(validator=_lazy)
     complete: Lazy[Callable[[str, str, ToolContext], Awaitable[list[str]]]] | None = None
 
 
@@ -234,4 +257,9 @@ class SettingsSpec:
 
     section: str = field(validator=_matches(_WORD))
     """The table in the TOML file; environment names are given field by field."""
-    record: type
+    record: type = field()
+
+    @record.validator
+    def _is_attrs(self, _attribute: Attribute[type], value: object) -> None:
+        if not (isinstance(value, type) and has(value)):
+            raise InvalidSpecError(f"record {value!r} is not an attrs class", field="record")

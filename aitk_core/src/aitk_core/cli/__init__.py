@@ -16,7 +16,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     from aitk_core.errors import AitkError
 
     try:
-        return commands.run(parse(list(sys.argv[1:] if argv is None else argv)))
+        status = commands.run(parse(list(sys.argv[1:] if argv is None else argv)))
+        # Short output is written only now; a reader that has gone shows here, not at exit.
+        sys.stdout.flush()
     except AitkError as error:
         sys.stderr.write(f"aitk: {error.code}: {error}\n")
         if error.remedy:
@@ -31,6 +33,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0
     except KeyboardInterrupt:
         return 130
+    return status
 
 
 def serve_stdio() -> int:

@@ -22,7 +22,11 @@ if TYPE_CHECKING:
 def run(options: argparse.Namespace) -> int:
     """Run the chosen command and return the exit status."""
     command = _RUN.get(options.command)
-    return command(options) if command is not None else _plugin_command(options)
+    if command is None:
+        return _plugin_command(options)
+    if options.rest and command in (_settings, _connect):
+        options.fail(f"unrecognized arguments: {' '.join(options.rest)}")
+    return command(options)
 
 
 def _application(options: argparse.Namespace) -> Application:
@@ -45,8 +49,9 @@ def _application(options: argparse.Namespace) -> Application:
 
 
 def _claimed_backend(options: argparse.Namespace, application: Application) -> str | None:
-    kinds = [word[2:] for word in options.rest if word.startswith("--")]
-    unknown = [word for word in options.rest if word[2:] not in application.registry.backends]
+    known = [f"--{kind}" for kind in application.registry.backends]
+    kinds = [word[2:] for word in options.rest]
+    unknown = [word for word in options.rest if word not in known]
     if unknown or len(kinds) > 1:
         options.fail(f"unrecognized arguments: {' '.join(unknown or options.rest)}")
     return kinds[0] if kinds else None
@@ -79,10 +84,12 @@ def _serve(options: argparse.Namespace) -> int:
 
 
 def _call(options: argparse.Namespace) -> int:
+    from aitk_core.records.results import Text
+
     application = _application(options)
     try:
         arguments = json.loads(options.arguments)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InvalidArgumentsError(
             f"the arguments are not JSON: {error}", remedy="""try: aitk call TOOL '{"key": 1}'"""
         ) from error
@@ -90,7 +97,8 @@ def _call(options: argparse.Namespace) -> int:
     if result.data is not None and not options.summary:
         text = json.dumps(result.data, indent=2, ensure_ascii=False)
     else:
-        text = result.summary
+        texts = [block.text for block in result.blocks if isinstance(block, Text)]
+        text = "\n".join(part for part in (result.summary, *texts) if part)
     sys.stdout.write(text + "\n")
     return 0
 
@@ -171,13 +179,14 @@ def _plugin_command(options: argparse.Namespace) -> int:
         raise InvalidArgumentsError(
             f"unknown command {options.command!r}", remedy=f"known: {', '.join(known)}"
         )
+    owned = commands[options.command]
     try:
-        return commands[options.command].spec.run.load()(options.rest)
+        command = owned.spec.run.load()
     except (ImportError, AttributeError) as error:
-        plugin = commands[options.command].plugin
         raise InvalidSettingError(
-            f"command {options.command!r} of {plugin.distribution} cannot be loaded: {error}"
+            f"command {options.command!r} of {owned.plugin.distribution} cannot be loaded: {error}"
         ) from error
+    return command(options.rest)
 
 
 _RUN: Final[Mapping[str, Callable[[argparse.Namespace], int]]] = {

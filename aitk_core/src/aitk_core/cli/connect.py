@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shlex
 import shutil
 import sys
@@ -31,8 +32,11 @@ def connect(options: argparse.Namespace) -> str:
             cannot be read; nothing was changed.
         InvalidArgumentsError: The name cannot be a key.
     """
-    if not options.name.replace("-", "").replace("_", "").isalnum():
-        raise InvalidArgumentsError(f"name {options.name!r} may hold letters, digits, - and _")
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}", options.name):
+        raise InvalidArgumentsError(
+            f"name {options.name!r} may hold letters of ASCII, digits, - and _",
+            remedy="choose another --name",
+        )
     command, *arguments = this_command()
     entry: dict[str, Any] = {"command": command, "args": arguments}
     if options.backend_url:
@@ -100,16 +104,20 @@ def _json(client: str, name: str, entry: Mapping[str, Any]) -> str:
 
 
 def _toml(name: str, entry: Mapping[str, Any]) -> str:
-    # JSON's strings and arrays of strings are TOML's.
     lines = [
         f"[mcp_servers.{name}]",
-        f"command = {json.dumps(entry['command'])}",
-        f"args = {json.dumps(entry['args'])}",
+        f"command = {_toml_value(entry['command'])}",
+        f"args = {_toml_value(entry['args'])}",
     ]
     if "env" in entry:
         lines += ["", f"[mcp_servers.{name}.env]"]
-        lines += [f"{key} = {json.dumps(value)}" for key, value in entry["env"].items()]
+        lines += [f"{key} = {_toml_value(value)}" for key, value in entry["env"].items()]
     return "\n".join(lines) + "\n"
+
+
+def _toml_value(value: str | list[str]) -> str:
+    # JSON's strings and arrays of strings are TOML's, but for escapes of surrogate pairs.
+    return json.dumps(value, ensure_ascii=False)
 
 
 def _read(path: Path) -> str:
@@ -151,7 +159,15 @@ def _write_toml(path: Path, name: str, entry: Mapping[str, Any]) -> bool:
     _refuse_other(path, name, present)
     separator = "\n" if text and not text.endswith("\n") else ""
     blank = "\n" if text else ""
-    _replace(path, f"{text}{separator}{blank}{_toml(name, entry)}", existed=bool(text))
+    extended = f"{text}{separator}{blank}{_toml(name, entry)}"
+    try:
+        tomllib.loads(extended)
+    except tomllib.TOMLDecodeError as error:
+        raise ConflictError(
+            f"{path} takes no further table below mcp_servers; nothing was changed",
+            remedy="run without --write and add the entry yourself",
+        ) from error
+    _replace(path, extended, existed=bool(text))
     return True
 
 
@@ -165,7 +181,10 @@ def _refuse_other(path: Path, name: str, present: object) -> None:
 
 def _replace(path: Path, text: str, *, existed: bool) -> None:
     path = Path(os.path.realpath(path))  # a linked settings file stays a link
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if existed:
-        shutil.copy2(path, path.with_name(f"{path.name}.before-ai-toolkit-mcp"))
-    write_atomically(path, text.encode("utf-8"))
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if existed:
+            shutil.copy2(path, path.with_name(f"{path.name}.before-ai-toolkit-mcp"))
+        write_atomically(path, text.encode("utf-8"))
+    except OSError as error:
+        raise ConflictError(f"{path} cannot be written: {error.strerror}") from error

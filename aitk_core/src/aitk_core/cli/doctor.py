@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from typing import TYPE_CHECKING, Any
 
 from aitk_core import __version__
@@ -71,9 +72,10 @@ def _settings(application: Application) -> tuple[list[dict[str, Any]], list[dict
         except AitkError as error:
             faults.append(_fault(section, str(error)))
             continue
+        default = record()
         for info in describe({section: record}):
             value = getattr(values, info.name)
-            if str(value) == info.default or value in (None, ()):
+            if value == getattr(default, info.name):
                 continue
             shown.append(
                 {
@@ -87,8 +89,13 @@ def _settings(application: Application) -> tuple[list[dict[str, Any]], list[dict
 
 def _plain(value: Any) -> Any:
     if isinstance(value, tuple):
-        return [str(item) for item in value]
-    return value if isinstance(value, bool | int | float) else str(value)
+        return [_plain(item) for item in value]
+    return value if isinstance(value, bool | int | float) else _address(str(value))
+
+
+def _address(text: str) -> str:
+    """Return an address without the user and password that may stand in it."""
+    return re.sub(r"(?<=://)[^/@]*@", "", text)
 
 
 def _fault(where: str, reason: str) -> dict[str, Any]:
@@ -102,6 +109,7 @@ def _fault(where: str, reason: str) -> dict[str, Any]:
 
 
 async def _backend(application: Application) -> dict[str, Any]:
+    away = {"url": _address(application.settings.backend_url), "reachable": False}
     try:
         async with application:
             backend = application.dispatcher.backend
@@ -109,15 +117,9 @@ async def _backend(application: Application) -> dict[str, Any]:
                 await backend.probe()
             return {"url": backend.url, "reachable": True}
     except TimeoutError:
-        return {"url": application.settings.backend_url, "reachable": False, "code": "TIMEOUT"}
+        return {**away, "code": "TIMEOUT"}
     except AitkError as error:
-        return {
-            "url": application.settings.backend_url,
-            "reachable": False,
-            "code": error.code,
-            "reason": str(error),
-            "remedy": error.remedy,
-        }
+        return {**away, "code": error.code, "reason": str(error), "remedy": error.remedy}
 
 
 def render(report: dict[str, Any]) -> str:

@@ -54,13 +54,15 @@ async def run_analyzers(
     notes: list[str] = []
     for owned in analyzers:
         name, distribution = owned.spec.name, owned.plugin.distribution
+        scope = asyncio.timeout(timeout_s)
         try:
-            async with asyncio.timeout(timeout_s):
+            async with scope:
                 analyses[name] = await pool.run(_analyze, owned.spec, evidence)
-        except TimeoutError:
-            notes.append(f"analyzer {name} ({distribution}) took longer than {timeout_s:g} s")
-            logger.warning("analyzer %s (%s): timed out", name, distribution)
         except (Exception, SystemExit) as error:  # foreign code may fail in any way
+            if scope.expired():
+                notes.append(f"analyzer {name} ({distribution}) took longer than {timeout_s:g} s")
+                logger.warning("analyzer %s (%s): timed out", name, distribution)
+                continue
             notes.append(f"analyzer {name} ({distribution}) failed: {type(error).__name__}")
             logger.exception("analyzer %s (%s)", name, distribution)
     return AnalysisOutcomes(analyses=analyses, notes=tuple(notes))

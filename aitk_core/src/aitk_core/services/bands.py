@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING
 
-from aitk_core.errors import NotFoundError
+from aitk_core.errors import NotFoundError, ToolFailedError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -13,12 +14,15 @@ if TYPE_CHECKING:
     from aitk_core.registry import Owned
     from aitk_core.specs import BandPolicySpec
 
+logger = logging.getLogger(__name__)
+
 
 def find_policy(policies: Mapping[str, Owned[BandPolicySpec]], policy_id: str) -> BandPolicy:
     """Return an installed policy.
 
     Raises:
         NotFoundError: No such policy is installed.
+        ToolFailedError: It cannot be loaded.
     """
     if policy_id not in policies:
         raise NotFoundError(
@@ -26,4 +30,13 @@ def find_policy(policies: Mapping[str, Owned[BandPolicySpec]], policy_id: str) -
             remedy=f"installed: {', '.join(policies) or 'none'}",
             policy=policy_id,
         )
-    return policies[policy_id].spec.policy.load()()
+    owned = policies[policy_id]
+    try:
+        return owned.spec.policy.load()()
+    except Exception as error:
+        logger.exception("band policy %s (%s)", policy_id, owned.plugin.distribution)
+        raise ToolFailedError(
+            f"band policy {policy_id!r} of {owned.plugin.distribution} cannot be loaded",
+            remedy="name another policy; the server's log has the details",
+            policy=policy_id,
+        ) from error

@@ -31,8 +31,11 @@ class WorkerPool:
         """Run the function and return what it returns."""
         if self._executor is None:
             self._executor = ThreadPoolExecutor(self._workers, thread_name_prefix="aitk")
-        # So that log records made in the worker carry the request they belong to.
-        call = functools.partial(contextvars.copy_context().run, function, *arguments)
+        call = functools.partial(_finished, function, *arguments)
+        if isinstance(self._executor, ThreadPoolExecutor):
+            # So that log records made in the worker carry the request they belong to. Another
+            # process has its own context, and takes no copy.
+            call = functools.partial(contextvars.copy_context().run, call)
         return await asyncio.get_running_loop().run_in_executor(self._executor, call)
 
     def close(self) -> None:
@@ -40,3 +43,11 @@ class WorkerPool:
         if self._executor is not None:
             self._executor.shutdown(wait=False, cancel_futures=True)
             self._executor = None
+
+
+def _finished(function: Callable[..., T], *arguments: Any) -> T:
+    try:
+        return function(*arguments)
+    except StopIteration as error:
+        # A future cannot carry it: whoever awaits would wait for ever.
+        raise RuntimeError("the function raised StopIteration") from error

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import stat
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -46,7 +47,7 @@ class RootedPaths:
         """Return the path below the named root, links resolved.
 
         Raises:
-            InvalidArgumentsError: A part holds a NUL character, or is far too long.
+            InvalidArgumentsError: A part holds a NUL character or broken text, or is far too long.
             PathOutsideRootsError: It leads out of the root.
         """
         base = self.root(root)
@@ -63,7 +64,7 @@ class RootedPaths:
         """Return an absolute path that lies inside one of the roots, links resolved.
 
         Raises:
-            InvalidArgumentsError: It is relative, holds a NUL character, or is far too long.
+            InvalidArgumentsError: It is relative, far too long, or holds NUL or broken text.
             PathOutsideRootsError: It lies in none of the roots.
         """
         _check_text(path)
@@ -82,9 +83,15 @@ class RootedPaths:
 
 
 def _check_text(path: str) -> None:
-    if "\0" in path or len(path) > _LONGEST:
+    try:
+        os.fsencode(path)
+    except UnicodeEncodeError:
+        is_text = False
+    else:
+        is_text = "\0" not in path
+    if not is_text or len(path) > _LONGEST:
         raise InvalidArgumentsError(
-            "a path may hold no NUL character and at most 1024 characters",
+            "a path may hold no NUL character, no broken text and at most 1024 characters",
             remedy="give the path of an existing file or folder",
         )
 
@@ -107,6 +114,9 @@ def write_atomically(path: Path, data: bytes) -> None:
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(6)}.tmp")
     try:
         with temporary.open("xb") as file:
+            if path.exists():
+                # A file that only its owner may read stays so.
+                temporary.chmod(stat.S_IMODE(path.stat().st_mode))
             file.write(data)
             file.flush()
             os.fsync(file.fileno())

@@ -37,7 +37,7 @@ class SettingsSource:
         self._environment = os.environ if environment is None else environment
         named = self._environment.get(_FILE_VARIABLE)
         path = file if file is not None else Path(named) if named else None
-        self._tables: Mapping[str, Any] = _read_toml(path) if path else {}
+        self._tables: Mapping[str, Any] = _read_toml(_at_home(path)) if path else {}
 
     def unknown(self, sections: Mapping[str, type]) -> list[str]:
         """Return keys of the file that no section declares, as `section.key`."""
@@ -63,9 +63,16 @@ class SettingsSource:
                 never a secret's value.
         """
         table = self._tables.get(section, {})
+        if not isinstance(table, Mapping):
+            raise InvalidSettingError(
+                f"[{section}] of the settings file is no table",
+                remedy=f"write its settings below a line [{section}]",
+                setting=section,
+            )
+        declared = attrs.fields(record)  # type: ignore[arg-type]  # a record by contract
         hints = get_type_hints(record)
         values: dict[str, Any] = {}
-        for attribute in attrs.fields(record):  # type: ignore[arg-type]  # a record by contract
+        for attribute in declared:
             meta = attribute.metadata.get(META)
             if meta is None:
                 continue
@@ -74,7 +81,13 @@ class SettingsSource:
                 values[attribute.name] = _convert(
                     raw, hints[attribute.name], meta, name=attribute.name, source=source
                 )
-        return record(**values)
+        try:
+            return record(**values)
+        except (ValueError, TypeError) as error:
+            # The record's own checks; what they say may hold a value, so not with secrets.
+            hidden = any(f.metadata.get(META, {}).get("secret") for f in declared)
+            reason = type(error).__name__ if hidden else str(error)
+            raise InvalidSettingError(f"settings [{section}]: {reason}", setting=section) from error
 
     def _find(
         self,
@@ -126,7 +139,9 @@ def _convert(raw: Any, hint: Any, meta: Mapping[str, Any], *, name: str, source:
 
 def _parse(raw: Any, hint: Any, meta: Mapping[str, Any]) -> Any:
     if get_origin(hint) is tuple:
-        parts = raw.split(meta["separator"]) if isinstance(raw, str) else list(raw)
+        if not isinstance(raw, str | list | tuple):
+            raise ValueError("a list")
+        parts = raw.split(meta["separator"]) if isinstance(raw, str) else raw
         element = get_args(hint)[0]
         return tuple(
             _parse(p.strip() if isinstance(p, str) else p, element, meta)
@@ -139,7 +154,14 @@ def _parse(raw: Any, hint: Any, meta: Mapping[str, Any]) -> Any:
         return _parse_number(raw, hint)
     if not isinstance(raw, str | Path):
         raise ValueError("text")  # noqa: TRY004 - one error type for every bad value
-    return Path(raw).expanduser() if hint is Path else str(raw)
+    return _at_home(Path(raw)) if hint is Path else str(raw)
+
+
+def _at_home(path: Path) -> Path:
+    try:
+        return path.expanduser()
+    except RuntimeError:
+        return path  # `~nobody`: there is no such person, so it is a plain name
 
 
 def _parse_bool(raw: Any) -> bool:
@@ -159,5 +181,5 @@ def _parse_number(raw: Any, hint: type) -> Any:
         if not math.isfinite(number):
             raise ValueError  # noqa: TRY301 - one message for every bad number
         return int(str(raw)) if hint is int else number
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise ValueError("a whole number" if hint is int else "a finite number") from None

@@ -195,6 +195,23 @@ LOSS_METHODS: Final = (
         ),
     ),
     MethodInfo(
+        id="explosion",
+        version=1,
+        what="Do the latest losses lie far above those of a model that predicts nothing?",
+        minimum_n=20,
+        minimum_unit="values",
+        parameters={
+            "window_values": _p(30, "ours: half of them decide, so 15 bad steps at least"),
+            "noise_level": _p(2.5, "ours: predicting nothing costs 1 (STATS.md section 12)"),
+            "flow_level": _p(5.0, "ours: predicting nothing costs about 2 (same section)"),
+        },
+        false_alarm_rate=FalseAlarmRate(
+            rate=0.0,
+            unit="per run",
+            source="ours, level of STATS.md section 12: 0 of 48 public SD1.5 runs, every window",
+        ),
+    ),
+    MethodInfo(
         id="overfit_val",
         version=1,
         what="Has the validation loss turned upward?",

@@ -282,6 +282,16 @@ class EarlyResult(Result):
 
 
 @frozen(kw_only=True)
+class ExplosionResult(Result):
+    """Losses beyond a model that predicts nothing. Estimate: median of the last window."""
+
+    verdict: Literal["none", "exploded", "exploded_earlier", "undetermined"]
+    first_step: int | None = None
+    """First and last step of windows above the level."""
+    last_step: int | None = None
+
+
+@frozen(kw_only=True)
 class ScoreResult(Result):
     """Score of a loss series, with noise. Estimate: score points."""
 

@@ -1,7 +1,8 @@
 """Pytest fixtures, found through the `pytest11` entry point.
 
 `registry`: everything installed. `application_with`: an application on a backend of yours,
-free of this machine's settings. `call`: run one tool there and get its result.
+free of this machine's settings, and of the installed plugins where it is given `points`.
+`call`: run one tool there and get its result.
 
 The core is imported when a fixture is used, so that a plugin's coverage sees it.
 """
@@ -15,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
+    from importlib.metadata import EntryPoint
     from pathlib import Path
 
     from aitk_core.application import Application
@@ -38,9 +40,15 @@ def application_with(tmp_path: Path) -> Callable[..., Application]:
     from aitk_core.application import Application
     from aitk_core.settings import SettingsSource
 
-    def make(backend: Backend, environment: Mapping[str, str] | None = None) -> Application:
+    def make(
+        backend: Backend,
+        environment: Mapping[str, str] | None = None,
+        *,
+        points: Iterable[EntryPoint] | None = None,
+    ) -> Application:
         settings = {"AITK_HOME": str(tmp_path / "home"), **(environment or {})}
-        return Application(source=SettingsSource(environment=settings), backend=backend)
+        source = SettingsSource(environment=settings)
+        return Application(source=source, backend=backend, points=points)
 
     return make
 

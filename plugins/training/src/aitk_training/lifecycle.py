@@ -6,7 +6,7 @@ import asyncio
 import re
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
-from weakref import WeakKeyDictionary
+from weakref import WeakValueDictionary
 
 from attrs import frozen
 
@@ -212,7 +212,8 @@ def status_word(job: JobRow) -> str:
     return (job.status or "unknown")[:_STATUS_CHARS]
 
 
-_LOCKS: Final[WeakKeyDictionary[Backend, asyncio.Lock]] = WeakKeyDictionary()
+_LOCKS: Final[WeakValueDictionary[int, asyncio.Lock]] = WeakValueDictionary()
+"""By id of the backend; one lives as long as a call holds it."""
 
 
 def start_lock(backend: Backend) -> asyncio.Lock:
@@ -221,7 +222,10 @@ def start_lock(backend: Backend) -> asyncio.Lock:
     The backend starts a running job a second time (backend/RUNBOOK.md section 4), so reading
     the state and starting must not be torn apart by another call.
     """
-    return _LOCKS.setdefault(backend, asyncio.Lock())
+    lock = _LOCKS.get(id(backend))
+    if lock is None:
+        lock = _LOCKS[id(backend)] = asyncio.Lock()
+    return lock
 
 
 async def half_done(backend: Backend, job_id: str, done: str, error: AitkError) -> AitkError:

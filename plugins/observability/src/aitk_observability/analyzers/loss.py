@@ -14,6 +14,7 @@ from aitk_core.records.findings import Analysis, Estimate, EvidenceRef, Finding,
 from aitk_core.statistics.blowup import one_step_blowup
 from aitk_core.statistics.cleaning import clean, numeric_health
 from aitk_core.statistics.early import early_failure
+from aitk_core.statistics.explosion import explosion
 from aitk_core.statistics.level import mean_level
 from aitk_core.statistics.overfit import overfit
 from aitk_core.statistics.shift import level_shift
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from aitk_core.statistics.results import (
         BlowupResult,
         EarlyResult,
+        ExplosionResult,
         NumericResult,
         OverfitResult,
         Result,
@@ -34,6 +36,12 @@ if TYPE_CHECKING:
 
 _LR_PATH: Final = "config.process.0.train.lr"
 _TREND_WORDS: Final = {"decreasing": "improving", "increasing": "regressing"}
+_UNKNOWN_START: Final = {
+    "noise_level": ("whether the run was ever better",),
+    "noise_level_since_start": (
+        "whether the run was ever better: its beginning shows the same level",
+    ),
+}
 _EQUIVALENT: Final = 0.05
 """Log ratio within which two levels count as equal (STATS.md section 6)."""
 
@@ -101,6 +109,7 @@ def _judge(evidence: RunEvidence, series: Series) -> tuple[list[Finding], dict[s
         prediction=config.prediction or "other",
         effective_batch=config.effective_batch,
     )
+    blown = explosion(losses, steps, prediction=config.prediction or "other")
     nan_count = max(numeric.zero, evidence.log.nan_count if evidence.log else 0)
     facts = {
         "loss": summarize(clean(losses, steps).values),
@@ -121,10 +130,12 @@ def _judge(evidence: RunEvidence, series: Series) -> tuple[list[Finding], dict[s
             "level": _told(level),
             "trend": _told(tendency),
             "early_failure": _told(early),
+            "explosion": _told(blown),
         },
     }
     findings = [
         *_numeric(evidence, numeric, nan_count),
+        *_exploded(blown),
         *_early(early),
         *_shift(shift),
         *_blowup(blowup),
@@ -260,6 +271,28 @@ def _lower_lr(evidence: RunEvidence) -> Remedy:
     )
 
 
+def _exploded(result: ExplosionResult) -> list[Finding]:
+    if result.verdict not in ("exploded", "exploded_earlier"):
+        return []
+    now = result.verdict == "exploded"
+    return [
+        _finding(
+            "LOSS_EXPLODED",
+            "critical" if now else "warning",
+            f"the loss {'left' if now else 'had left'} every sensible range: {result.reason}",
+            result,
+            estimate=Estimate(value=result.estimate, unit="median loss", level=None),
+            evidence=(
+                EvidenceRef(
+                    source="metrics", first_step=result.first_step, last_step=result.last_step
+                ),
+            ),
+            remedies=(Remedy(action="use a much lower learning rate", path=_LR_PATH),),
+            unknown=("whether a checkpoint saved before it is still sound",),
+        )
+    ]
+
+
 def _early(result: EarlyResult) -> list[Finding]:
     if result.verdict in ("none", "undetermined"):
         return []
@@ -280,9 +313,7 @@ def _early(result: EarlyResult) -> list[Finding]:
                 Remedy(action="use a lower learning rate", path=_LR_PATH),
                 Remedy(action="check that model, dataset and noise scheduler fit each other"),
             ),
-            unknown=()
-            if result.verdict == "diverged"
-            else ("whether the run was ever better: its beginning shows the same level",),
+            unknown=_UNKNOWN_START.get(result.verdict, ()),
         )
     ]
 

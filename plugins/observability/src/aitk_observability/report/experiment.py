@@ -15,7 +15,13 @@ _PLAN: Final = (
     "Run until the step at which the finding appeared, and once more as long.",
     "Ask get-training-observability again and compare the finding, not the training loss.",
 )
-_BROKEN: Final = ("LOSS_DIVERGED", "LOSS_NONFINITE", "LOSS_LEVEL_SHIFT", "LOSS_AT_NOISE_LEVEL")
+_BROKEN: Final = (
+    "LOSS_EXPLODED",
+    "LOSS_DIVERGED",
+    "LOSS_NONFINITE",
+    "LOSS_LEVEL_SHIFT",
+    "LOSS_AT_NOISE_LEVEL",
+)
 _MEMORY: Final = ("OOM_STEP_SKIPPED", "OOM_REPEATED_ABORT", "CUDA_OOM", "HIP_OOM", "MPS_OOM")
 _LEAST_RATE: Final = 1e-6
 """Lowest rate the contract proposes (SCORING.md section 8)."""
@@ -97,13 +103,16 @@ def _learning_rate(finding: Finding, evidence: RunEvidence) -> dict[str, Any]:
         max(_LEAST_RATE, float(f"{rate / 3:.2g}")),
         "high",
         "low",
-        [f"{finding.code}: {finding.message}", "A third is a step that shows an effect (ours)."],
+        [
+            f"{finding.code}: {finding.message}.",
+            "A third is a step that shows an effect (ours).",
+        ],
     )
 
 
 def _memory(finding: Finding, evidence: RunEvidence) -> dict[str, Any]:
     batch = evidence.config.batch_size or 1
-    rationale = [f"{finding.code}: {finding.message}"]
+    rationale = [f"{finding.code}: {finding.message}."]
     if batch > 1:
         return _recommendation("memory", "batch_size", batch, batch - 1, "high", "low", rationale)
     sizes = evidence.config.resolution
@@ -130,7 +139,7 @@ def _fewer_steps(finding: Finding, evidence: RunEvidence) -> dict[str, Any]:
         best,
         "moderate",
         "low",
-        [f"{finding.code}: {finding.message}", "Later checkpoints keep losing variety."],
+        [f"{finding.code}: {finding.message}.", "Later checkpoints keep losing variety."],
     )
 
 

@@ -37,6 +37,7 @@ _CAPS: Final[Mapping[tuple[str, str], float]] = {
     ("LOSS_NONFINITE", "critical"): 0.0,
     ("LOSS_NONFINITE", "warning"): 60.0,
     ("LOSS_DIVERGED", "critical"): 0.0,
+    ("LOSS_EXPLODED", "warning"): 20.0,
     ("LOSS_AT_NOISE_LEVEL", "warning"): 20.0,
     ("LOSS_LEVEL_SHIFT", "critical"): 20.0,
     ("LOSS_LEVEL_SHIFT", "warning"): 60.0,
