@@ -254,8 +254,12 @@ def list_faults(validator: Draft202012Validator, value: object) -> list[dict[str
     """Return what is wrong, as JSON pointers with messages, in document order."""
     from jsonschema.exceptions import best_match
 
-    errors = sorted(validator.iter_errors(value), key=lambda error: list(map(str, error.path)))
+    errors = sorted(validator.iter_errors(value), key=_place)
     return [_fault(best_match([error]) or error) for error in errors]
+
+
+def _place(error: ValidationError) -> list[tuple[int, str]]:
+    return [(part, "") if isinstance(part, int) else (0, part) for part in error.absolute_path]
 
 
 def _fault(error: ValidationError) -> dict[str, str]:
@@ -282,7 +286,7 @@ def check_arguments(tool: str, validator: Draft202012Validator, value: Mapping[s
     schema: Any = validator.schema
     known = list(schema.get("properties", {}))
     faults = []
-    for error in sorted(validator.iter_errors(value), key=lambda e: list(map(str, e.path))):
+    for error in sorted(validator.iter_errors(value), key=_place):
         if error.validator == "additionalProperties" and not error.absolute_path:
             faults += _unknown_names(sorted(set(value) - set(known)), known)
         elif error.validator == "required" and not error.absolute_path:

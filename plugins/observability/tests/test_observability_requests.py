@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 RUNS = load_recordings(Path(__file__).parents[3] / "tests" / "recordings" / "runs")
 OK, VALIDATED = RUNS["ok_200_steps"], RUNS["ok_with_validation"]
 PLUGIN = tuple(entry_points(group="aitk.plugins", name="observability"))
-TOKEN = "swordfish"
+SWORD = "swordfish"
 TOOL = "get-training-observability"
 
 
@@ -249,14 +249,14 @@ def test_pitfall_60_the_token_of_the_backend_is_sent_and_never_shown() -> None:
 
     backend = AiToolkitBackend(
         "http://locked.test",
-        token=TOKEN,
+        token=SWORD,
         transport=httpx.MockTransport(refuse),
         backoff_s=(),
     )
     with pytest.raises(errors.BackendError) as caught:
         answer_of(backend, TOOL, {"job_id": OK.job_id}, points=PLUGIN)
-    assert sent == [f"Bearer {TOKEN}"]
-    assert TOKEN not in json.dumps(caught.value.to_json())
+    assert sent == [f"Bearer {SWORD}"]
+    assert SWORD not in json.dumps(caught.value.to_json())
 
 
 @pytest.mark.parametrize(

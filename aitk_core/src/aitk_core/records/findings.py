@@ -20,12 +20,23 @@ SEVERITIES: Final[tuple[Severity, ...]] = ("info", "warning", "critical")
 _CODE: Final = re.compile(r"[A-Z][A-Z0-9]*(_[A-Z0-9]+)*")
 
 
+def _text(_instance: object, attribute: Attribute[str], value: object) -> None:
+    if not isinstance(value, str):
+        raise InvalidSpecError(f"{attribute.name} {value!r} must be a text", field=attribute.name)
+
+
+def _count(_instance: object, attribute: Attribute[int | None], value: object) -> None:
+    if value is not None and (not isinstance(value, int) or value < 0):
+        message = f"{attribute.name} {value!r} must be a whole number, 0 or more"
+        raise InvalidSpecError(message, field=attribute.name)
+
+
 @frozen(kw_only=True)
 class Estimate:
     """A number with its uncertainty."""
 
     value: float | None
-    unit: str
+    unit: str = field(validator=_text)
     low: float | None = None
     high: float | None = None
     """The interval's ends, both included; None where the method gives no interval."""
@@ -37,7 +48,7 @@ class Estimate:
 class Remedy:
     """Something to do about it."""
 
-    action: str
+    action: str = field(validator=_text)
     path: str | None = None
     """Config path such as `config.process.0.train.lr`, where the remedy is a config change."""
     value: Any = None
@@ -48,7 +59,7 @@ class Remedy:
 class EvidenceRef:
     """Points at what a finding rests on."""
 
-    source: str
+    source: str = field(validator=_text)
     """`metrics`, `log`, `job`, `config`, `gpu` or `samples`."""
     first_step: int | None = None
     last_step: int | None = None
@@ -80,25 +91,25 @@ class Finding:
     """One statement about a run, a dataset or a config.
 
     Raises:
-        InvalidSpecError: A code that is not upper-case words, an unknown severity, or a
-            confidence outside 0 to 1.
+        InvalidSpecError: A code that is not upper-case words, an unknown severity, a text or a
+            number that is none, or a confidence outside 0 to 1.
     """
 
     code: str = field(validator=_upper)
     """Stable; automation branches on it."""
-    category: str
+    category: str = field(validator=_text)
     """`errors`, `quality`, `speed`, `dataset`, `nlp`, `liveness`, or a plugin's own."""
     severity: Severity = field(validator=_severity)
-    message: str
+    message: str = field(validator=_text)
     """One or two sentences for a person, numbers included."""
     estimate: Estimate | None = None
-    n: int | None = None
+    n: int | None = field(default=None, validator=_count)
     """Sample size."""
-    method: str
+    method: str = field(validator=_text)
     """Documented method id with version."""
     false_alarm_rate: FalseAlarmRate | None = None
     confidence: float | None = field(default=None, validator=_share)
-    confidence_source: str = "not_stated"
+    confidence_source: str = field(default="not_stated", validator=_text)
     """Where the confidence comes from: `measured`, `catalogue`, `deterministic`, `not_stated`."""
     evidence: tuple[EvidenceRef, ...] = ()
     remedies: tuple[Remedy, ...] = ()
@@ -113,6 +124,6 @@ class Analysis:
     findings: tuple[Finding, ...] = ()
     assessed: bool = True
     """False where the evidence it needs is missing; `reason` then says which."""
-    reason: str = ""
+    reason: str = field(default="", validator=_text)
     facts: Mapping[str, Any] = field(factory=dict)
     """Numbers for the report's section of this analyzer, JSON-ready."""

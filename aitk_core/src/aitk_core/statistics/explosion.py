@@ -12,14 +12,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, Literal
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 
 from aitk_core.statistics.cleaning import clean
 from aitk_core.statistics.methods import METHODS, stamp
 from aitk_core.statistics.numerics import finite
 from aitk_core.statistics.results import ExplosionResult
+from aitk_core.statistics.speed import median_of
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from aitk_core.statistics.cleaning import Losses, Steps
     from aitk_core.statistics.results import Severity
 
@@ -37,7 +39,7 @@ def explosion(
 ) -> ExplosionResult:
     """Say whether losses lie, or lay, far above those of a model that predicts nothing.
 
-    Medians of neighbours are compared, so that single steps do not decide.
+    More than half of a window of neighbours has to, so that single steps do not decide.
 
     Args:
         loss: (n,) numbers or None.
@@ -57,21 +59,37 @@ def explosion(
             **stamped,
         )
     width = min(_TAIL, cleaned.n)
-    medians = np.median(sliding_window_view(cleaned.values, width), axis=1)
-    above = np.flatnonzero(medians > level)
+    counted = np.concatenate(([0], np.cumsum(cleaned.values > level)))
+    crowded = np.flatnonzero(2 * (counted[width:] - counted[:-width]) > width)
     verdict: Literal["none", "exploded", "exploded_earlier"] = "none"
-    if len(above):
-        verdict = "exploded" if above[-1] == len(medians) - 1 else "exploded_earlier"
-    worst = int(medians.argmax())
+    if len(crowded):
+        verdict = "exploded" if crowded[-1] + width == cleaned.n else "exploded_earlier"
+    latest = median_of(cleaned.values[-width:])
     return ExplosionResult(
         verdict=verdict,
         severity=_SEVERITY[verdict],
-        reason=f"the highest median of {width} neighbouring losses is {medians[worst]:.3g}, the "
-        f"latest {medians[-1]:.3g}; a model that predicts nothing stays below {level:g}",
-        estimate=finite(float(medians[-1])),
+        reason=_reason(cleaned.steps, crowded, width, latest, level),
+        estimate=finite(latest),
         n=cleaned.n,
-        first_step=int(cleaned.steps[above[0]]) if len(above) else None,
-        last_step=int(cleaned.steps[above[-1] + width - 1]) if len(above) else None,
+        first_step=int(cleaned.steps[crowded[0]]) if len(crowded) else None,
+        last_step=int(cleaned.steps[crowded[-1] + width - 1]) if len(crowded) else None,
         steps=cleaned.covered(),
         **stamped,
+    )
+
+
+def _reason(
+    steps: NDArray[np.int64],
+    crowded: NDArray[np.intp],
+    width: int,
+    latest: float,
+    level: float,
+) -> str:
+    level_text = f"a model that predicts nothing stays below {level:g}"
+    if not len(crowded):
+        return f"the median of the last {width} losses is {latest:.3g}; {level_text}"
+    first, last = steps[crowded[0]], steps[crowded[-1] + width - 1]
+    return (
+        f"most losses between steps {first} and {last} were above {level:g}, the median of the "
+        f"last {width} is {latest:.3g}; {level_text}"
     )

@@ -3,6 +3,7 @@
     async def probe(arguments, context): ...
 
     registry = load_fake(acme=declare(aitk_tools=[fake_tool(probe)]))
+    result = call_fake(fake_application(fake_tool(probe)), "probe", {"x": 1})
 
 What is handed over stays importable until the process ends, since a `Lazy` is imported when it
 is used, not when it is declared.
@@ -10,21 +11,28 @@ is used, not when it is declared.
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import sys
 from importlib.metadata import EntryPoint, distributions
 from types import ModuleType, SimpleNamespace
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 from aitk_core.hookspecs import GROUP, hookimpl
 from aitk_core.registry import load_registry
 from aitk_core.specs import Lazy, ToolSpec
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Awaitable, Callable, Iterable, Mapping
     from pathlib import Path
 
+    from aitk_core.application import Application
+    from aitk_core.context import Session
+    from aitk_core.dispatch import Dispatcher
+    from aitk_core.records.results import ToolResult
     from aitk_core.registry import Registry
+
+T = TypeVar("T")
 
 _MODULE: Final = "aitk_fake_plugins"
 _NUMBERS: Final = itertools.count()
@@ -121,3 +129,55 @@ def load_fake(
         **plugins: Modules or objects with functions marked `@hookimpl`, by name.
     """
     return load_registry([*points, *fake_points(**plugins)], enable=enable, disable=disable)
+
+
+def fake_application(
+    *tools: ToolSpec, environment: Mapping[str, str] | None = None, **hooks: Any
+) -> Application:
+    """Return an application with one plugin, `acme`, and no backend.
+
+    Args:
+        *tools: Its tools.
+        environment: The settings; nothing of this machine is read.
+        **hooks: What else it declares, as for `declare`.
+    """
+    from aitk_core.application import Application
+    from aitk_core.settings import SettingsSource
+
+    return Application(
+        points=fake_points(acme=declare(aitk_tools=tools, **hooks)),
+        source=SettingsSource(environment=environment or {}),
+        backend=cast("Any", object()),
+    )
+
+
+def with_dispatcher(
+    application: Application, use: Callable[[Dispatcher, Session], Awaitable[T]]
+) -> T:
+    """Open the application and return what `use` gives for its dispatcher and a session."""
+    from aitk_core.context import Session
+
+    async def scenario() -> T:
+        async with application:
+            session = Session(request_id="test", policy=application.policy)
+            return await use(application.dispatcher, session)
+
+    return asyncio.run(scenario())
+
+
+def call_fake(
+    application: Application, name: str, arguments: Any = None, *, timeout_s: float | None = None
+) -> ToolResult:
+    """Open the application and run one of its tools.
+
+    Raises:
+        AitkError: The call failed.
+    """
+    from attrs import evolve
+
+    return with_dispatcher(
+        application,
+        lambda dispatcher, session: dispatcher.call(
+            name, arguments, evolve(session, timeout_s=timeout_s)
+        ),
+    )
