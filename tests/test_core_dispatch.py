@@ -13,15 +13,8 @@ from attrs import evolve, frozen
 
 from aitk_core import errors
 from aitk_core.arguments import arg
-from aitk_core.records.results import (
-    Image,
-    Link,
-    Text,
-    ToolResult,
-)
-from aitk_core.specs import (
-    Lazy,
-)
+from aitk_core.records.results import Image, Link, Text, ToolResult
+from aitk_core.specs import Lazy
 from aitk_core.testing.plugins import call_fake, fake_application, fake_tool, lazy, with_dispatcher
 
 if TYPE_CHECKING:

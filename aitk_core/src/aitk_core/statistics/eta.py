@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Final
 
+import numpy as np
+
 from aitk_core.statistics.description import FalseAlarmRate
 from aitk_core.statistics.methods import METHODS, stamp
 from aitk_core.statistics.numerics import batch_means, finite, interval, scaled, t_quantile
@@ -137,6 +139,8 @@ def _estimate(
     ends = _interval(estimate, left * middle, fraction, _own_error(gaps, left))
     if planned_pause_s is not None and left:
         estimate, ends = left * middle + planned_pause_s, None
+    with np.errstate(over="ignore"):  # an infinite sum becomes None below
+        elapsed = float(share.sum())
     is_range = ends is not None and left > 0 and fraction < _EARLY
     return EtaResult(
         verdict="done" if not left else "range" if is_range else "estimated",
@@ -151,7 +155,7 @@ def _estimate(
         steps_left=left,
         fraction_done=fraction,
         step_only_s=finite(left * middle),
-        elapsed_s=finite(left * float(share.sum())),
+        elapsed_s=finite(left * elapsed),
         steps=(int(gaps.steps[0] - gaps.span[0]), last),
         **stamped,
     )

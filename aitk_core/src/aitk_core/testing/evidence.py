@@ -173,6 +173,7 @@ def answer_of(
     *,
     points: Iterable[EntryPoint] | None = None,
     now: float | None = None,
+    environment: Mapping[str, str] | None = None,
 ) -> ToolResult:
     """Return what a tool answers about recordings; it ran in an event loop of its own.
 
@@ -182,6 +183,7 @@ def answer_of(
         arguments: Of the call.
         points: Plugins in place of the installed ones.
         now: Unix seconds; this moment if not given.
+        environment: Variables that set the server up; none of this machine's count.
 
     Raises:
         AitkError: The tool's answer is an error.
@@ -193,7 +195,7 @@ def answer_of(
     async def run() -> ToolResult:
         backend: Any = runs if hasattr(runs, "log_tail") else recorded_backend(runs)
         application = Application(
-            source=SettingsSource(environment={}), points=points, backend=backend
+            source=SettingsSource(environment=environment or {}), points=points, backend=backend
         )
         async with application, backend:
             session = Session(request_id="test", policy=application.policy)
