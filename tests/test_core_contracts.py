@@ -17,20 +17,25 @@ from aitk_core.errors import OutputSchemaViolationError, UnknownContractError
 from aitk_core.testing.plugins import declare, load_fake
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 BASE = "https://schemas.test/"
 
 
 @pytest.fixture(autouse=True)
-def _no_network(monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(*_arguments: Any, **_keywords: Any) -> NoReturn:
-        raise AssertionError("something asked the network")
+def _no_network(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    asked: list[Any] = []
+
+    def refuse(*arguments: Any, **_keywords: Any) -> NoReturn:
+        asked.append(arguments)
+        raise OSError("no network here")
 
     monkeypatch.setattr(socket, "create_connection", refuse)
     monkeypatch.setattr(socket.socket, "connect", refuse)
     monkeypatch.setattr(socket, "getaddrinfo", refuse)
+    yield
+    assert asked == []
 
 
 @pytest.fixture

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from aitk_core import errors
-from aitk_core.dispatch import match_uri
 from aitk_core.records.results import PromptMessage, ResourceContent, Text
+from aitk_core.services.uris import match_uri
 from aitk_core.specs import (
     Lazy,
     PromptArgument,
@@ -36,7 +36,7 @@ async def read_part(uri: str, parts: Mapping[str, str], _context: ToolContext) -
 
 
 async def render(arguments: Mapping[str, str], _context: ToolContext) -> tuple[PromptMessage, ...]:
-    return (PromptMessage(content=Text(f"Hello {arguments['name']}.")),)
+    return (PromptMessage(content=Text(f"Hello {arguments['name']}\ud800.")),)
 
 
 async def complete(argument: str, typed: str, _context: ToolContext) -> list[str]:
@@ -89,7 +89,7 @@ def test_a_resource_that_cannot_be_read_has_a_typed_error(uri: str, code: str) -
 def test_a_prompt_is_rendered_and_its_required_arguments_are_asked_for() -> None:
     application = fake_application(**READERS)
     (message,) = with_dispatcher(application, lambda d, s: d.render("hello", {"name": "Ada"}, s))
-    assert message.content == Text("Hello Ada.")
+    assert message.content == Text("Hello Ada?.")
     for name, code in (("hello", "INVALID_ARGUMENTS"), ("broken", "TOOL_EXECUTION_FAILED"),
                        ("unknown\ud800", "RESOURCE_NOT_FOUND")):  # fmt: skip
         with pytest.raises(errors.AitkError) as caught:

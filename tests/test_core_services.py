@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import functools
 import os
 import stat
 import threading
@@ -94,17 +95,18 @@ def test_no_absolute_path_leads_out_of_every_root(
 @given(st.text())
 def test_any_text_at_all_is_resolved_inside_or_refused_in_type(place: Path, text: str) -> None:
     paths = paths_of(place)
-    for ask in (lambda: paths.inside("data", text), lambda: paths.resolve(text)):
+    for ask in (paths.resolve, functools.partial(paths.inside, "data")):
         try:
-            found = ask()
+            found = ask(text)
         except AitkError:
             continue
         assert stays_inside(found, place / "root", place / "other", place / "new")
 
 
 @pytest.mark.parametrize(
-    "part", ["out", "out/x", "secret.txt", "up", "up/root-beside", "inner/a", "..", "../root-beside",
-             "across", "inner/../../outside", "/etc/passwd"],
+    "part",
+    ["out", "out/x", "secret.txt", "up", "up/root-beside", "inner/a", "..", "../root-beside",
+     "across", "inner/../../outside", "/etc/passwd"],
 )  # fmt: skip
 def test_what_leads_out_is_refused_in_the_caller_s_own_words(place: Path, part: str) -> None:
     with pytest.raises(PathOutsideRootsError) as caught:
@@ -136,10 +138,11 @@ def test_an_absolute_path_may_lie_in_any_root(place: Path) -> None:
 
 @pytest.mark.parametrize("text", ["a\0b", "x" * 1025, "a\ud800"])
 def test_text_that_no_file_system_takes_is_refused(place: Path, text: str) -> None:
-    for ask in (lambda: paths_of(place).inside("data", text),
-                lambda: paths_of(place).resolve("/" + text)):  # fmt: skip
-        with pytest.raises(InvalidArgumentsError):
-            ask()
+    paths = paths_of(place)
+    with pytest.raises(InvalidArgumentsError):
+        paths.inside("data", text)
+    with pytest.raises(InvalidArgumentsError):
+        paths.resolve("/" + text)
 
 
 def test_a_root_may_be_a_link_and_need_not_exist(place: Path) -> None:

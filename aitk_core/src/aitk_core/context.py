@@ -68,6 +68,8 @@ class Services:
     backend: Backend
     paths: Paths
     pool: WorkerPool
+    analyzer_pool: WorkerPool
+    """Apart from the tools': an analyzer that never ends costs a worker here only."""
     settings_of: Callable[[type[Any]], Any]
     call_tool: Callable[..., Awaitable[ToolResult]]
     """The dispatcher's `call`."""
@@ -123,7 +125,7 @@ class CallContext:
         return await run_analyzers(
             [owned for owned in registry.analyzers.values() if owned.spec.subject == subject],
             evidence,
-            pool=self.services.pool,
+            pool=self.services.analyzer_pool,
             timeout_s=self.services.settings.analyzer_timeout_s,
         )
 

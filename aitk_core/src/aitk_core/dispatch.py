@@ -6,7 +6,6 @@ import asyncio
 import difflib
 import json
 import logging
-import re
 import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
@@ -28,6 +27,7 @@ from aitk_core.errors import (
 from aitk_core.records.results import Block, ToolResult
 from aitk_core.services.executor import WorkerPool
 from aitk_core.services.redaction import Redactor
+from aitk_core.services.uris import match_uri
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -72,12 +72,14 @@ class Dispatcher:
         self.pool = pool
         self._source = source
         self._redactor = redactor or Redactor()
+        self._analyzers = WorkerPool(workers=2)
         self._services = Services(
             registry=registry,
             settings=settings,
             backend=backend,
             paths=paths,
             pool=pool,
+            analyzer_pool=self._analyzers,
             settings_of=self.settings_of,
             call_tool=self.call,
         )
@@ -102,8 +104,9 @@ class Dispatcher:
         return self._records[kind]  # type: ignore[no-any-return]  # keyed by its own class
 
     def close(self) -> None:
-        """Let go of the checker's worker."""
+        """Let go of the dispatcher's own workers."""
         self._checks.close()
+        self._analyzers.close()
 
     def offered(self, policy: Policy) -> list[Owned[ToolSpec]]:
         """Return the tools that the policy offers, by name."""
@@ -138,6 +141,7 @@ class Dispatcher:
             return await self._call(name, arguments, session, deadline=deadline, clock=clock)
         except AitkError as error:
             error.args = (self._redactor.text(str(error)),)
+            error.remedy = self._redactor.text(error.remedy)
             error.details = self._redactor.json(error.details)
             logger.info("%s refused %r: %s: %s", session.request_id, name, error.code, error)
             raise
@@ -187,9 +191,7 @@ class Dispatcher:
             near = difflib.get_close_matches(shown, names, n=1)
             raise UnknownToolError(
                 f"unknown tool: {shown}",
-                remedy=f"did you mean {near[0]!r}?"
-                if near
-                else "list the tools to see their names",
+                remedy=f"did you mean {near[0]!r}?" if near else "list the tools first",
                 available_tools=names,
             )
         refusal = policy.refusal(owned)
@@ -310,7 +312,8 @@ class Dispatcher:
                 f"prompt {name} needs {', '.join(missing)}",
                 faults=[{"path": f"/{m}", "message": "is required"} for m in missing],
             )
-        return await self._guard(name, owned.spec.render, arguments, self._context(session))
+        rendered = await self._guard(name, owned.spec.render, arguments, self._context(session))
+        return tuple(attrs.evolve(m, content=self._block(m.content)) for m in rendered)
 
     async def complete(
         self, kind: str, name: str, argument: str, typed: str, session: Session
@@ -381,20 +384,3 @@ def _depth_exceeds(value: Any, limit: int) -> bool:
         if not level:
             return False
     return True
-
-
-def match_uri(template: str, uri: str) -> dict[str, str] | None:
-    """Return the parts of a URI that fits the template, or None.
-
-    A part matches one path segment; percent-escapes in it are left as they are, for the
-    reader to judge.
-    """
-    if len(uri) > 2000:  # noqa: PLR2004 - longer than any we offer
-        return None
-    pieces = re.split(r"\{([A-Za-z_][A-Za-z0-9_]*)\}", template)
-    pattern = "".join(
-        f"(?P<{piece}>[^/?#]+)" if index % 2 else re.escape(piece)
-        for index, piece in enumerate(pieces)
-    )
-    found = re.fullmatch(pattern, uri)
-    return found.groupdict() if found else None

@@ -253,3 +253,16 @@ def test_pitfall_6_16_the_score_of_convergence_is_not_shut_in_between_20_and_80(
     rises, _ = components_of([], {}, {}, (1.0, 1.4, 1.6, 1.8, 2.0))
     assert falls["convergence"] == 100.0
     assert rises["convergence"] == 0.0
+
+
+def test_pitfall_19_without_an_evaluation_nothing_is_safe_to_export() -> None:
+    data = report("ok_with_validation", include_evaluation=False)
+    assert data["evaluation"] == {"skipped": True}
+    assert data["intelligence"]["decision_gates"]["safe_to_export"] is False
+    assert report("ok_with_validation")["intelligence"]["decision_gates"]["safe_to_export"] is True
+
+
+def test_pitfall_20_a_run_with_a_warning_about_quality_is_not_ready() -> None:
+    data = report("overfit", pass_threshold=0)
+    assert {b["code"] for b in data["intelligence"]["bottlenecks"]} == {"QUALITY_REGRESSION"}
+    assert not any(data["intelligence"]["decision_gates"].values())

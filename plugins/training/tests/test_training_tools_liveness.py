@@ -11,17 +11,22 @@ import json
 from array import array
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import attrs
 import pytest
 
 from aitk_core.backend.parsing import parse_job
-from aitk_core.backend.records import JobRow, Queue
-from aitk_core.evidence.liveness import Liveness, Observation, assess_liveness
+from aitk_core.backend.records import Queue
+from aitk_core.evidence.liveness import Observation, assess_liveness
 from aitk_core.evidence.logscan import scan_log
 from aitk_core.evidence.records import LOSS, LogFacts, Series
-from aitk_core.testing.recorded import Recording, load_recordings
+from aitk_core.testing.recorded import load_recordings
+
+if TYPE_CHECKING:
+    from aitk_core.backend.records import JobRow
+    from aitk_core.evidence.liveness import Liveness
+    from aitk_core.testing.recorded import Recording
 
 RUNS = load_recordings(Path(__file__).parents[3] / "tests" / "recordings" / "runs")
 POLLS = json.loads(

@@ -55,7 +55,8 @@ def assert_conforms(registry: Registry, plugin: str | None = None) -> None:
         AssertionError: Something does not conform; the message lists all of it.
     """
     faults = faults_of(registry, plugin)
-    assert not faults, "\n".join(faults)
+    if faults:
+        raise AssertionError("\n".join(faults))
 
 
 def faults_of(registry: Registry, plugin: str | None = None) -> list[str]:

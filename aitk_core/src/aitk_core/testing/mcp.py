@@ -50,10 +50,14 @@ def with_client(
     mode: str = "auto",
     **callbacks: Any,
 ) -> T:
-    """Open the application, connect a client, and return what `use` gives."""
+    """Open the application, connect a client, and return what `use` gives, or raise its error."""
 
     async def scenario() -> T:
         async with connected(application, mode=mode, **callbacks) as client:
-            return await use(client)
+            # Awaited apart, since the client's task group would wrap an error in a group.
+            (outcome,) = await asyncio.gather(use(client), return_exceptions=True)
+        if isinstance(outcome, BaseException):
+            raise outcome
+        return outcome
 
     return asyncio.run(scenario())

@@ -237,7 +237,8 @@ def overfitting(result: OverfitResult) -> list[Finding]:
         _finding(
             "OVERFITTING" if firm else "VALIDATION_RISING",
             "warning",
-            f"the validation loss has risen above its minimum at step {result.best_step}"
+            f"the validation loss has risen {_share(result.estimate)}above its minimum at step "
+            f"{result.best_step}"
             + ("" if firm else ", not yet by enough to call it overfitting"),
             result,
             estimate=Estimate(value=result.estimate, unit="share above the minimum", level=None),
@@ -257,3 +258,7 @@ def overfitting(result: OverfitResult) -> list[Finding]:
             unknown=("whether samples look worse: variety falls first, likeness can still grow",),
         )
     ]
+
+
+def _share(estimate: float | None) -> str:
+    return "" if estimate is None else f"{estimate:.2%} "

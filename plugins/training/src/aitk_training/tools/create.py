@@ -94,6 +94,7 @@ async def create_training_config(
         JobNotFoundError: There is no job to clone.
     """
     name = checked_name(arguments.name)
+    _check_told_once(arguments)
     store = store_of(context)
     existing = await context.run(store.file_name, name)
     if existing is not None and not arguments.overwrite:
@@ -124,6 +125,22 @@ async def create_training_config(
         cloned_from=arguments.clone_job_id,
     )
     return ToolResult(data=unstructure(data), summary=_text(data))
+
+
+def _check_told_once(arguments: CreateTrainingConfig) -> None:
+    overridden = {path.removeprefix("config.") for path in arguments.overrides or {}}
+    twice = [
+        (key, path)
+        for key, path in {**_PATHS, "arch": _ALSO_TOLD["arch"]}.items()
+        if path in overridden and getattr(arguments, key) is not None
+    ]
+    if twice:
+        message = f"{twice[0][0]!r} and the override {twice[0][1]!r} are the same value"
+        raise InvalidArgumentsError(
+            message,
+            remedy="tell each value once",
+            faults=[{"path": f"/{key}", "message": f"also in {path!r}"} for key, path in twice],
+        )
 
 
 async def _training_folder(context: ToolContext) -> tuple[str, ValueOrigin, str | None]:

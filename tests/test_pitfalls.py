@@ -1,0 +1,198 @@
+"""The index of contract/PITFALLS.md: for each of its 131 items the test that keeps it from us.
+
+A text that is no test says whose part it is where that part is not installed yet.
+"""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+from typing import Final
+
+ROOT: Final = Path(__file__).parents[1]
+LAST: Final = 131
+
+COMPARE: Final = "belongs to comparing runs: "
+GUARDED: Final = "belongs to guardrails: "
+DATASETS: Final = "belongs to datasets: "
+EXPORT: Final = "belongs to export: "
+ALERTS: Final = "belongs to alerts: "
+COMFYUI: Final = "belongs to comfyui: "
+PARTS: Final = (COMPARE, GUARDED, DATASETS, EXPORT, ALERTS, COMFYUI)
+
+PITFALLS: Final[dict[int, str]] = {
+    # A. Verdicts without evidence
+    1: "test_pitfall_1_3_4_without_log_and_metrics_nothing_is_claimed",
+    2: "test_pitfall_2_without_log_and_metrics_the_report_is_an_error_not_an_empty_run",
+    3: "test_pitfall_1_3_4_without_log_and_metrics_nothing_is_claimed",
+    4: "test_pitfall_4_a_dataset_that_nobody_assessed_scores_nothing_and_asks_for_no_repair",
+    5: "test_pitfall_5_a_trend_is_claimed_of_few_runs_without_one",
+    6: "test_pitfall_6_a_true_fall_is_never_called_a_rise",
+    7: COMPARE + "a delta carries its uncertainty",
+    8: "test_pitfall_8_one_last_value_decides_nothing",
+    9: "test_pitfall_9_the_verdict_covers_the_whole_series_whatever_lines_are_asked",
+    10: "test_pitfall_10_the_spread_of_the_run_is_no_spike",
+    11: "test_pitfall_11_a_first_loss_of_zero_does_not_spoil_the_rest",
+    12: "test_pitfall_12_last_is_the_last_in_time",
+    13: "test_pitfall_13_speeds_a_thousandth_apart_score_the_same",
+    14: "test_pitfall_14_only_the_training_bar_is_training_progress",
+    15: "test_pitfall_15_redraws_of_a_step_are_one_reading_and_the_last_loss_wins",
+    16: "test_pitfall_6_16_the_score_of_convergence_is_not_shut_in_between_20_and_80",
+    17: "test_pitfall_17_a_proposal_changes_something",
+    18: DATASETS + "one mark for a dataset in gate, bottleneck and diagnostics",
+    19: "test_pitfall_19_without_an_evaluation_nothing_is_safe_to_export",
+    20: "test_pitfall_20_a_run_with_a_warning_about_quality_is_not_ready",
+    # B. Text matching
+    21: "test_pitfall_21_nan_counts_only_as_the_trainers_own_message",
+    22: "test_pitfall_22_words_beside_a_loss_are_not_its_value",
+    23: "test_pitfall_21_22_23_24_harmless_words_match_nothing",
+    24: "test_pitfall_21_22_23_24_harmless_words_match_nothing",
+    25: "test_pitfall_25_rates_are_whole_numbers_of_the_text",
+    26: "test_pitfall_26_named_losses_are_kept_apart",
+    27: "test_pitfall_27_escape_sequences_are_stripped_before_anything_is_read",
+    28: "test_pitfall_28_no_line_costs_more_than_its_length_deserves",
+    29: "test_pitfall_29_a_long_text_of_the_backend_is_cut_in_every_place",
+    30: "test_pitfall_30_lines_end_where_the_trainer_ends_them_only",
+    31: "test_pitfall_31_a_hundred_redraws_are_one_line_and_leave_room_for_history",
+    32: DATASETS + "captions of scripts without spaces",
+    33: DATASETS + "encodings of captions",
+    34: GUARDED + "goals are matched by words",
+    35: "test_pitfall_35_numbers_are_not_dug_out_of_free_text",
+    # C. Guardrails and monitoring
+    36: GUARDED + "throughput that collapses",
+    37: GUARDED + "a watch outlives its call",
+    38: "test_pitfall_38_what_an_earlier_run_left_in_the_log_is_not_held_against_this_one",
+    39: GUARDED + "no stop for words of a file name",
+    40: GUARDED + "no stall clock while a job waits",
+    41: GUARDED + "blindness is reported",
+    42: GUARDED + "single failures are survived",
+    43: GUARDED + "a stop that fails is tried again",
+    44: GUARDED + "no sleep past the deadline",
+    45: "test_pitfall_45_a_job_that_is_active_is_left_alone",
+    46: "test_pitfall_46_another_config_of_the_same_job_name_is_refused_with_its_differences",
+    47: "test_pitfall_47_the_queue_of_the_jobs_own_gpus_is_started",
+    48: "test_pitfall_48_a_queued_job_is_reported_as_queued",
+    49: "test_pitfall_49_four_starts_at_once_make_one_job_and_start_it_once",
+    50: GUARDED + "a watch reads what is new only",
+    # D. Security
+    51: "test_pitfall_51_an_id_that_is_no_id_is_refused_before_anything_is_asked",
+    52: EXPORT + "paths stay below the outputs folder",
+    53: "test_pitfall_53_the_name_of_a_config_is_no_path",
+    54: DATASETS + "paths of uploads",
+    55: DATASETS + "only images are taken",
+    56: EXPORT + "reports are written below configured folders",
+    57: DATASETS + "no links are followed",
+    58: ALERTS + "addresses of webhooks",
+    59: ALERTS + "schemes of webhooks",
+    60: "test_pitfall_60_the_token_of_the_backend_is_sent_and_never_shown",
+    61: "test_pitfall_61_odd_bytes_in_a_credential_are_answered_in_the_envelope",
+    62: "test_pitfall_62_beyond_loopback_only_with_a_token",
+    63: "test_pitfall_63_the_token_passes_in_either_header_and_any_case_of_the_scheme",
+    64: "test_pitfall_64_the_right_most_untrusted_hop_of_a_trusted_peer_counts",
+    65: "test_pitfall_65_failed_authentication_is_limited_and_closes_the_door_for_the_window",
+    66: "test_pitfall_66_text_of_a_log_is_marked_as_data",
+    # E. Errors and contract
+    67: "test_pitfall_67_a_failing_tool_is_an_error_with_its_code",
+    68: "test_pitfall_68_a_backend_that_does_not_answer_as_it_should_is_never_an_empty_answer",
+    69: "test_pitfall_69_records_of_any_shape_cost_their_own_fields_only",
+    70: "test_one_malformed_job_spoils_no_list",
+    71: "test_pitfall_71_numbers_that_json_lacks_never_leave",
+    72: "test_pitfall_72_a_job_whose_row_cannot_be_read_is_an_error_not_half_a_report",
+    73: "test_pitfall_73_an_argument_of_the_wrong_type_is_refused_the_same_both_ways",
+    74: "test_pitfall_73_74_115_a_wrong_value_is_refused_not_bent",
+    75: "test_pitfall_75_a_number_of_lines_is_a_positive_integer_with_a_bound",
+    76: "test_pitfall_76_a_run_named_twice_is_ranked_once",
+    77: EXPORT + "two reports have two names",
+    78: "test_pitfall_78_impossible_steps_are_flagged_and_progress_stays_a_percentage",
+    79: "test_reference_of_the_tools_is_made_from_the_schemas",
+    80: "test_pitfall_80_health_is_liveness_and_ready_asks_the_backend",
+    # F. Concurrency, performance, resources
+    81: "test_pitfall_81_health_answers_64_clients_while_a_tool_computes",
+    82: DATASETS + "regular files only",
+    83: "test_pitfall_83_a_report_costs_six_requests_over_two_connections_each_thing_once",
+    84: ALERTS + "state under concurrency",
+    85: ALERTS + "the job is part of the key",
+    86: ALERTS + "nothing new, no call",
+    87: ALERTS + "severities that do not exist",
+    88: ALERTS + "one deadline for all attempts",
+    89: EXPORT + "files are not held in memory whole",
+    90: "test_pitfall_90_a_second_look_at_the_log_reads_only_what_is_new",
+    91: COMFYUI + "folders are walked once, off the event loop",
+    # G. Datasets
+    92: DATASETS + "images are decoded whole",
+    93: DATASETS + "duplicates by their whole content",
+    94: DATASETS + "images that look alike",
+    95: DATASETS + "captions that are still needed",
+    96: DATASETS + "no captions for what is removed",
+    97: DATASETS + "the extension of captions",
+    98: DATASETS + "nested folders",
+    99: DATASETS + "oversized is not corrupt",
+    100: DATASETS + "uploads are checked before anything is written",
+    101: DATASETS + "signatures of a dataset",
+    102: DATASETS + "journal and undo",
+    # H. Configs and models
+    103: "test_pitfall_103_each_model_gets_its_own_architecture",
+    104: "test_pitfall_104_a_saved_config_is_replaced_only_when_asked",
+    105: "test_pitfall_105_impossible_numbers_are_refused_before_saving",
+    106: "test_pitfalls_53_and_106_names_cannot_leave_the_folder",
+    107: "test_pitfall_107_letters_stay_as_they_are",
+    108: "test_pitfall_108_each_file_has_its_own_status",
+    109: EXPORT + "which checkpoint is chosen",
+    110: EXPORT + "ids in place of paths",
+    111: "test_pitfall_111_info_comes_from_the_config_without_metadata",
+    112: GUARDED + "plans from the user's own runs",
+    # I. Further proven items
+    113: "test_pitfall_113_text_that_no_encoder_takes_is_replaced_and_answered",
+    114: "test_pitfall_114_a_bad_body_is_400_in_the_envelope",
+    115: "test_pitfall_73_74_115_a_wrong_value_is_refused_not_bent",
+    116: "test_pitfall_116_one_dataset_counts_in_every_part_of_the_report",
+    117: "test_pitfall_117_a_saved_config_counts_in_every_part_of_the_report",
+    118: "test_pitfall_118_an_unknown_config_is_an_error",
+    119: COMPARE + "what was dropped is told",
+    120: DATASETS + "one scan in a call",
+    121: "test_pitfall_121_a_json_document_is_sent_once_unless_asked_for_twice",
+    122: "test_pitfall_122_changing_the_forwarded_value_gains_nothing_and_memory_stays_bounded",
+    123: "test_pitfall_123_a_job_that_has_ended_is_left_as_it_is",
+    124: "test_pitfall_124_names_are_checked_before_anything_is_sent",
+    125: EXPORT + "one file spoils no list",
+    126: "test_pitfall_126_metadata_of_null_is_tolerated",
+    127: DATASETS + "a sample is said to be one",
+    128: DATASETS + "files that nobody reads are reported",
+    129: "test_pitfall_129_a_line_that_is_no_json_gets_a_parse_error_and_the_server_goes_on",
+    130: "test_pitfall_130_a_machine_that_does_not_answer_costs_its_own_section_only",
+    131: DATASETS + "one worker on a folder",
+}
+
+
+def names_of_all_tests() -> set[str]:
+    """Return the names of all test functions."""
+    names: set[str] = set()
+    for folder in (ROOT / "tests", *sorted((ROOT / "plugins").glob("*/tests"))):
+        for file in folder.glob("test_*.py"):
+            tree = ast.parse(file.read_text(encoding="utf-8"))
+            names |= {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
+    return names
+
+
+def test_every_pitfall_is_listed() -> None:
+    assert sorted(PITFALLS) == list(range(1, LAST + 1))
+
+
+def test_every_test_that_is_named_exists_and_every_other_entry_says_whose_it_is() -> None:
+    names = names_of_all_tests()
+    gone = {
+        number: entry
+        for number, entry in PITFALLS.items()
+        if not entry.startswith(PARTS) and entry not in names
+    }
+    assert not gone
+
+
+def test_no_part_that_is_installed_still_owes_its_pitfalls() -> None:
+    built = {folder.parent.name for folder in (ROOT / "plugins").glob("*/src")}
+    owed = {
+        part.removeprefix("belongs to ").removesuffix(": ")
+        for part in PARTS
+        if any(entry.startswith(part) for entry in PITFALLS.values())
+    }
+    assert not owed & built
