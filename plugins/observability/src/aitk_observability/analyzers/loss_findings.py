@@ -238,8 +238,7 @@ def overfitting(result: OverfitResult) -> list[Finding]:
             "OVERFITTING" if firm else "VALIDATION_RISING",
             "warning",
             f"the validation loss has risen {_share(result.estimate)}above its minimum at step "
-            f"{result.best_step}"
-            + ("" if firm else ", not yet by enough to call it overfitting"),
+            f"{result.best_step}" + ("" if firm else ", not yet by enough to call it overfitting"),
             result,
             estimate=Estimate(value=result.estimate, unit="share above the minimum", level=None),
             evidence=(
