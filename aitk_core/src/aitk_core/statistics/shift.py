@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Final, Literal
 
+import numpy as np
 from attrs import define, field, frozen
+from numpy.lib.stride_tricks import sliding_window_view
 
 from aitk_core.statistics.cleaning import clean
 from aitk_core.statistics.methods import METHODS, stamp
@@ -13,7 +15,6 @@ from aitk_core.statistics.numerics import log_block_means
 from aitk_core.statistics.results import ShiftAlarm, ShiftResult
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
     from aitk_core.statistics.cleaning import Cleaned, Losses, Steps
@@ -75,10 +76,15 @@ class _Sum:
 
 def _walk(logs: NDArray[np.float64], rule: _Rule) -> tuple[_Sum, _Sum]:
     up, down = _Sum(sign=1), _Sum(sign=-1)
-    for block in range(rule.baseline + rule.lag, len(logs)):
-        past = logs[block - rule.baseline - rule.lag : block - rule.lag]
-        center = float(past.mean())
-        score = (float(logs[block]) - center) / max(float(past.std(ddof=1)), rule.floor)
+    first = rule.baseline + rule.lag
+    if len(logs) <= first:
+        return up, down
+    past = sliding_window_view(logs, rule.baseline)[: len(logs) - first]
+    centers = past.mean(axis=1)
+    scores = (logs[first:] - centers) / np.maximum(past.std(axis=1, ddof=1), rule.floor)
+    for block, (score, center) in enumerate(
+        zip(scores.tolist(), centers.tolist(), strict=True), start=first
+    ):
         up.take(block, score, center, rule)
         down.take(block, score, center, rule)
     return up, down
