@@ -6,12 +6,16 @@ import json
 import re
 from functools import cache
 from importlib.resources import files
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from attrs import frozen
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+
+
+_CONFIG: Final = re.compile(r'\s+"|"[^"]{1,100}": ')
+"""The trainer prints its config as indented JSON (backend/API.md section 12.1)."""
 
 
 @frozen(kw_only=True)
@@ -60,10 +64,10 @@ def _signature(entry: dict[str, Any]) -> Signature:
 def find_hits(lines: Iterable[tuple[int, str]], *, limit: int = 1000) -> list[Hit]:
     """Return at most `limit` hits, in the order of the lines; a line hits each code once.
 
-    Lines that show the job's own config (JSON with a quoted key) hold prompts and captions,
-    and are passed over.
+    Lines that show the job's own config hold prompts and captions, and are passed over: JSON
+    that is indented and quoted, or has a quoted key.
     """
-    kept = [(n, t) for n, t in lines if t and not t.lstrip().startswith('"')]
+    kept = [(number, text) for number, text in lines if text and not _CONFIG.match(text)]
     blob = "\n".join(text for _, text in kept)
     # One substring test over the whole text settles nearly every signature.
     present = [
