@@ -168,9 +168,9 @@ def tool_error(error: AitkError) -> t.CallToolResult:
     if isinstance(error, MissingCapabilityError):
         raise protocol_error(error) from error
     told = error.to_json()
-    text = f"Error {told['code']}: {told['message']}."
+    text = f"Error {told['code']}: {told['message'].rstrip('.')}."
     if error.remedy:
-        text += f" {error.remedy[0].upper()}{error.remedy[1:]}."
+        text += f" {error.remedy[0].upper()}{error.remedy[1:].rstrip('.')}."
     return t.CallToolResult(
         content=[t.TextContent(text=text)], structured_content={"error": told}, is_error=True
     )

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+_MINUTE_S: Final = 60
+_HOUR_S: Final = 3600
 
 
 def summarize(report: Mapping[str, Any]) -> str:
@@ -52,7 +55,15 @@ def _speed(speed: Mapping[str, Any]) -> str:
     left = speed.get("time_left", {})
     if left.get("seconds") is not None:
         low, high = left["interval_s"] or (None, None)
-        text += f"; about {left['seconds'] / 60:.0f} min left"
+        text += f"; about {_duration(left['seconds'])} left"
         if low is not None and high is not None:
-            text += f" ({low / 60:.0f} to {high / 60:.0f})"
+            text += f" ({_duration(low)} to {_duration(high)})"
     return text + "."
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 2 * _MINUTE_S:
+        return f"{seconds:.0f} s"
+    if seconds < 2 * _HOUR_S:
+        return f"{seconds / _MINUTE_S:.0f} min"
+    return f"{seconds / _HOUR_S:.1f} h"

@@ -304,7 +304,7 @@ def _overview_text(overview: Overview, notes: Sequence[str]) -> str:
         fails = "lists no jobs" if overview.up else "does not answer"
         lines = [f"The backend at {overview.url} {fails}: {problem.code}: {problem.message}."]
         if problem.remedy:
-            lines.append(f"Remedy: {problem.remedy}.")
+            lines.append(f"Remedy: {problem.remedy.rstrip('.')}.")
         lines += ["", *bullets((("Configs folder", overview.folders["configs"]),))]
         return "\n".join(lines)
     by_status = sorted((overview.counts or {}).items())
