@@ -114,11 +114,12 @@ def _failure(evidence: RunEvidence, hits: list[Hit], tracebacks: Iterable[Traceb
         )
     if causes and causes[0].signature.code not in _ENDS_OF_A_STOP:
         signature = causes[0].signature
+        told = quote or causes[0].text[:_QUOTED]
         return Finding(
             code=signature.code,
             category="errors",
             severity="critical",
-            message=f"the run failed: {quote or causes[0].text[:_QUOTED]}. {signature.cause}",
+            message=f"the run failed: {told.rstrip('.')}. {signature.cause}",
             n=1,
             method=_METHOD,
             confidence=signature.confidence,
