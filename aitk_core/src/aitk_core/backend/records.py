@@ -76,6 +76,19 @@ class JobRow:
         return value if type(value) is int and value > 0 else None
 
     @property
+    def planned_steps(self) -> int | None:
+        """Return the steps to do: configured, or told by a caption job's row."""
+        return self.configured_steps or (self.total_steps or None)
+
+    @property
+    def progress_percent(self) -> int | None:
+        """Return whole percent done, 0 to 100; None where step or plan is not known."""
+        planned = self.planned_steps
+        if self.step is None or planned is None or planned < 0:
+            return None
+        return min(100, max(0, 100 * self.step // planned))
+
+    @property
     def is_active(self) -> bool:
         """Tell whether the job runs or waits to run."""
         return self.status in ACTIVE_STATUSES

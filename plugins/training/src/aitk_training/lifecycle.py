@@ -170,7 +170,7 @@ def job_line(job: JobRow, position: int | None = None) -> JobLine:
         job: Its row.
         position: Its place among the waiting jobs of its queue.
     """
-    total = total_steps(job)
+    total = job.planned_steps
     return JobLine(
         id=job.id,
         name=job.name,
@@ -178,7 +178,7 @@ def job_line(job: JobRow, position: int | None = None) -> JobLine:
         stop_requested=bool(job.stop) and job.status == "running",
         step=job.step,
         total_steps=total,
-        progress=progress_percent(job.step, total),
+        progress=job.progress_percent,
         gpu_ids=job.gpu_ids,
         queue_position=position,
         info=job.info,
@@ -187,21 +187,9 @@ def job_line(job: JobRow, position: int | None = None) -> JobLine:
     )
 
 
-def total_steps(job: JobRow) -> int | None:
-    """Return the steps that a job is to train: configured, or told by a caption job's row."""
-    return job.configured_steps or (job.total_steps or None)
-
-
-def progress_percent(step: int | None, total: int | None) -> int | None:
-    """Return whole percent done, 0 to 100; None where one of the two is not known."""
-    if step is None or not total or total < 0:
-        return None
-    return min(100, max(0, 100 * step // total))
-
-
 def faults_of(job: JobRow) -> tuple[str, ...]:
     """Return what in a job's row is not as it should be."""
-    total = total_steps(job)
+    total = job.planned_steps
     if job.step is not None and total and job.step > total:
         return (*job.faults, f"step {job.step} is beyond the {total} that are configured")
     return job.faults

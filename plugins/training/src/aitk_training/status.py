@@ -13,7 +13,7 @@ from aitk_core.errors import BackendError, JobNotFoundError
 from aitk_core.evidence.liveness import Liveness, Observation, assess_liveness
 from aitk_core.evidence.logscan import scan_log
 from aitk_core.evidence.records import LOSS, LogFacts, Series
-from aitk_training.lifecycle import queue_state, total_steps
+from aitk_training.lifecycle import queue_state
 from aitk_training.text import duration, one_line
 from aitk_training.tools.outputs_jobs import Eta, LivenessState, QueueState
 
@@ -264,7 +264,7 @@ def liveness_state(look: Look) -> LivenessState:
 
 
 def _evidence(look: Look) -> list[str]:
-    job, total = look.job, total_steps(look.job)
+    job, total = look.job, look.job.planned_steps
     seen = [f"status {job.status!r}, info {one_line(job.info, 120)!r}"]
     if job.step is not None:
         seen.append(f"step {job.step} of {total or 'unknown'} in the job's row")
@@ -296,7 +296,7 @@ def time_left_of(look: Look) -> Eta | None:
         "saving",
     ):
         return None
-    total = total_steps(look.job)
+    total = look.job.planned_steps
     if total is None:
         return _no_eta("the config does not say how many steps there are")
     measured = _from_metrics(look, total)

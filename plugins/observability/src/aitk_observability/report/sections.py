@@ -18,12 +18,12 @@ _INFO_CHARS = 4000
 
 def status_snapshot(job: JobRow) -> dict[str, Any]:
     """Return the contract's status snapshot of a job."""
-    total = job.configured_steps or job.total_steps
+    total = job.planned_steps
     step = job.step
     snapshot: dict[str, Any] = {
         "found": True,
         "status": job.status or "unknown",
-        "progress": progress_pct(step, total),
+        "progress": job.progress_percent,
         "current_step": step,
         "total_steps": total or 0,
         "info": cut(job.info or "", _INFO_CHARS),
@@ -42,13 +42,6 @@ def cut(text: str, limit: int) -> str:
     if len(text) <= limit:
         return text
     return f"{text[: limit // 2]}[...]{text[-limit // 2 :]}"
-
-
-def progress_pct(step: int | None, total: int | None) -> int | None:
-    """Return whole percent done, 0 to 100; None where one of the two is not known."""
-    if step is None or not total:
-        return None
-    return min(100, max(0, 100 * step // total))
 
 
 def system_snapshot(

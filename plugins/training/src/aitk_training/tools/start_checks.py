@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 from aitk_core.convert import unstructure
 from aitk_core.errors import ConflictError
 from aitk_core.evidence.config import read_config
-from aitk_training.lifecycle import status_word, total_steps
+from aitk_training.lifecycle import status_word
 from aitk_training.text import name_of, one_line
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ def check_something_left(job: JobRow, config: dict[str, Any] | None, point: Resu
     Raises:
         ConflictError: All configured steps are done.
     """
-    total = total_steps(job) if config is None else read_config(config).steps
+    total = job.planned_steps if config is None else read_config(config).steps
     if job.status != "completed" or not total or point.step is None or point.step < total:
         return
     raise ConflictError(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
 from aitk_core.convert import unstructure
 from aitk_core.errors import BackendError, NotFoundError
 from aitk_core.records.results import ToolResult
-from aitk_training.lifecycle import faults_of, progress_percent, total_steps
+from aitk_training.lifecycle import faults_of
 from aitk_training.status import liveness_state, look_at, time_left_of
 from aitk_training.text import bullets, duration, name_of, one_line
 from aitk_training.tools.jobs import line_of, positions, short
@@ -45,7 +45,7 @@ async def get_training_status(arguments: GetTrainingStatus, context: ToolContext
         return await _overview(context)
     look = await look_at(context, arguments.job_id, observe_s=arguments.observe_seconds)
     job = look.job
-    total = total_steps(job)
+    total = job.planned_steps
     age_s, since = _age(look)
     data = TrainingStatus(
         job_id=job.id,
@@ -53,7 +53,7 @@ async def get_training_status(arguments: GetTrainingStatus, context: ToolContext
         found=True,
         status=job.status or "unknown",
         stop_requested=bool(job.stop) and job.status == "running",
-        progress=progress_percent(job.step, total),
+        progress=job.progress_percent,
         current_step=job.step,
         total_steps=total or 0,
         info=job.info or "",
