@@ -64,10 +64,14 @@ def aitk_analyzers() -> Iterable[AnalyzerSpec]:
 
 @hookimpl
 def aitk_band_policies() -> Iterable[BandPolicySpec]:
-    """Declare the contract's band policy."""
+    """Declare the contract's band policy, and one that weighs the uncertainty."""
     yield BandPolicySpec(
         id="absolute_delta_thresholds_v1",
         policy=Lazy("aitk_observability.scoring.bands:AbsoluteDeltaThresholds"),
+    )
+    yield BandPolicySpec(
+        id="noise_calibrated_v2",
+        policy=Lazy("aitk_observability.scoring.bands:NoiseCalibrated"),
     )
 
 

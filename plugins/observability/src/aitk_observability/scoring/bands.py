@@ -1,7 +1,8 @@
-"""The default band policy: fixed thresholds on the size of a score difference.
+"""Band policies: how the size of a score difference is named.
 
-It ignores the uncertainty of the difference, so it can call noise `large`;
-`noise_calibrated_v2` does not (STATS.md section 6).
+The contract's default ignores the uncertainty of the difference, so it calls noise `large`
+about half the time on noise-prediction runs; `noise_calibrated_v2` answers `undetermined`
+where the difference is not distinguishable from chance (STATS.md section 6).
 """
 
 from __future__ import annotations
@@ -55,6 +56,50 @@ class AbsoluteDeltaThresholds:
                 "moderate_lte": _MODERATE_LTE,
                 "large_gt": _MODERATE_LTE,
             },
+        }
+
+
+class NoiseCalibrated:
+    """`noise_calibrated_v2`: by the bound of the interval nearest 0, or `undetermined`."""
+
+    id: Final = "noise_calibrated_v2"
+    units: Final = "score_points"
+
+    def band(
+        self, delta: float, *, standard_error: float | None = None, n: int | None = None
+    ) -> str:
+        """Return the band's name.
+
+        Args:
+            delta: Difference in score points.
+            standard_error: Of the difference, score points; 0 where both scores are exact.
+                Without one every difference is undetermined.
+            n: Losses behind the shorter run; few of them widen the interval.
+        """
+        if math.isnan(delta):
+            raise ValueError(f"delta {delta!r} must be a number")
+        # numpy comes with it, so only once a difference is judged.
+        from aitk_core.statistics.bands import band_of
+
+        return band_of(delta, standard_error=standard_error, n=n).verdict
+
+    def source(self) -> JsonObject:
+        """Return the provenance: with delta, standard error and n it reproduces every band."""
+        from aitk_core.statistics.methods import METHODS
+
+        info = METHODS[self.id]
+        return {
+            "id": self.id,
+            "units": self.units,
+            "thresholds": {
+                "negligible_lte": info.number("negligible_up_to"),
+                "moderate_lte": info.number("moderate_up_to"),
+                "large_gt": info.number("moderate_up_to"),
+            },
+            "standard_errors": info.number("factor"),
+            "standard_errors_below_n": info.number("factor_short"),
+            "n_below": info.count("short_below"),
+            "false_alarm_rate": info.false_alarm_rate.rate,
         }
 
 
