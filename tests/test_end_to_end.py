@@ -39,6 +39,8 @@ def calls(job_id: str, datasets: str, suffix: str) -> Calls:
     name = f"e2e-{suffix}"
     return [
         ("get-training-observability", {"job_id": job_id}),
+        ("evaluate-lora", {"job_id": job_id}),
+        ("compare-training-runs", {"job_ids": [job_id]}),
         ("get-training-logs", {"job_id": job_id, "lines": 20}),
         ("get-system-stats", {}),
         ("list-training-jobs", {}),

@@ -12,13 +12,12 @@ from typing import Final
 ROOT: Final = Path(__file__).parents[1]
 LAST: Final = 131
 
-COMPARE: Final = "belongs to comparing runs: "
 GUARDED: Final = "belongs to guardrails: "
 DATASETS: Final = "belongs to datasets: "
 EXPORT: Final = "belongs to export: "
 ALERTS: Final = "belongs to alerts: "
 COMFYUI: Final = "belongs to comfyui: "
-PARTS: Final = (COMPARE, GUARDED, DATASETS, EXPORT, ALERTS, COMFYUI)
+PARTS: Final = (GUARDED, DATASETS, EXPORT, ALERTS, COMFYUI)
 
 PITFALLS: Final[dict[int, str]] = {
     # A. Verdicts without evidence
@@ -28,7 +27,7 @@ PITFALLS: Final[dict[int, str]] = {
     4: "test_pitfall_4_a_dataset_that_nobody_assessed_scores_nothing_and_asks_for_no_repair",
     5: "test_pitfall_5_a_trend_is_claimed_of_few_runs_without_one",
     6: "test_pitfall_6_a_true_fall_is_never_called_a_rise",
-    7: COMPARE + "a delta carries its uncertainty",
+    7: "test_pitfall_7_runs_within_the_spread_of_seeds_are_tied",
     8: "test_pitfall_8_one_last_value_decides_nothing",
     9: "test_pitfall_9_the_verdict_covers_the_whole_series_whatever_lines_are_asked",
     10: "test_pitfall_10_the_spread_of_the_run_is_no_spike",
@@ -148,7 +147,7 @@ PITFALLS: Final[dict[int, str]] = {
     116: "test_pitfall_116_one_dataset_counts_in_every_part_of_the_report",
     117: "test_pitfall_117_a_saved_config_counts_in_every_part_of_the_report",
     118: "test_pitfall_118_an_unknown_config_is_an_error",
-    119: COMPARE + "what was dropped is told",
+    119: "test_pitfall_119_the_baseline_comparison_places_the_run_and_names_what_was_dropped",
     120: DATASETS + "one scan in a call",
     121: "test_pitfall_121_a_json_document_is_sent_once_unless_asked_for_twice",
     122: "test_pitfall_122_changing_the_forwarded_value_gains_nothing_and_memory_stays_bounded",

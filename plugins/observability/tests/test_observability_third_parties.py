@@ -175,7 +175,13 @@ def test_the_plugin_alone_has_no_problems_and_every_target_of_it_loads() -> None
     assert registry.problems == ()
     specs: list[Any] = [owned.spec for owned in registry.tools.values()]
     assert [spec.name for spec in specs] == sorted(
-        ["get-training-observability", "get-training-logs", "get-system-stats"]
+        [
+            "compare-training-runs",
+            "evaluate-lora",
+            "get-system-stats",
+            "get-training-logs",
+            "get-training-observability",
+        ]
     )
     assert all(spec.read_only for spec in specs)
     assert all(callable(spec.handler.load()) for spec in specs)

@@ -31,7 +31,13 @@ _KEPT_LINES: Final = 20_000
 
 
 async def collect_run(
-    context: ToolContext, job_id: str, *, config: Mapping[str, Any] | None = None
+    context: ToolContext,
+    job_id: str,
+    *,
+    config: Mapping[str, Any] | None = None,
+    row: JobRow | None = None,
+    with_system: bool = True,
+    log_bytes: int = LOG_TAIL_BYTES,
 ) -> RunEvidence:
     """Return what the backend knows of a run.
 
@@ -39,6 +45,9 @@ async def collect_run(
         context: Its backend is asked, its workers scan the log.
         job_id: The job.
         config: A job config that is to count in place of the job's own.
+        row: The job's row, where it was read a moment ago.
+        with_system: Whether to ask for the machine and for who else runs.
+        log_bytes: Of the log's end, at most.
 
     Raises:
         JobNotFoundError: There is no such job.
@@ -46,14 +55,14 @@ async def collect_run(
             than that is an incomplete answer, with the reasons in `missing`.
     """
     backend = context.backend
-    job = await backend.job(job_id)
+    job = row if row is not None else await backend.job(job_id)
     run_config = read_config(config if config is not None else job.config)
     missing: dict[str, str] = {}
     losses, chunk, gpu, cpu = await asyncio.gather(
         _optional("metrics", backend.metric_series(job_id, LOSS), missing),
-        _optional("log", backend.log_tail(job_id), missing),
-        _optional("gpu", backend.gpu(), missing),
-        _optional("cpu", backend.cpu(), missing),
+        _optional("log", backend.log_tail(job_id, max_bytes=log_bytes), missing),
+        _optional("gpu", backend.gpu(), missing) if with_system else _nothing(),
+        _optional("cpu", backend.cpu(), missing) if with_system else _nothing(),
     )
     if losses is None and chunk is None:
         raise BackendError(
@@ -62,7 +71,7 @@ async def collect_run(
             job_id=job_id,
         )
     keys = losses.keys if losses is not None else ()
-    validation, active = await _further(backend, job_id, keys, missing)
+    validation, active = await _further(backend, job_id, keys, missing, with_system=with_system)
     log = None
     if chunk is not None:
         log = await context.run(_scan, chunk, job)
@@ -82,7 +91,12 @@ async def collect_run(
 
 
 async def _further(
-    backend: Backend, job_id: str, keys: tuple[str, ...], missing: dict[str, str]
+    backend: Backend,
+    job_id: str,
+    keys: tuple[str, ...],
+    missing: dict[str, str],
+    *,
+    with_system: bool,
 ) -> tuple[MetricPage | None, int | None]:
     """Spend the sixth request on what matters most: validation loss, else who else runs."""
     if VALIDATION_LOSS in keys:
@@ -90,8 +104,14 @@ async def _further(
             "validation metrics", backend.metric_series(job_id, VALIDATION_LOSS), missing
         )
         return page, None
+    if not with_system:
+        return None, None
     active = await _optional("active jobs", backend.jobs(only_active=True), missing)
     return None, None if active is None else len(active.jobs)
+
+
+async def _nothing() -> None:
+    """Stand for what was not asked for."""
 
 
 async def _optional(what: str, request: Awaitable[T], missing: dict[str, str]) -> T | None:

@@ -234,6 +234,22 @@ LOSS_METHODS: Final = (
         ),
     ),
     MethodInfo(
+        id="compare_val_at_samples",
+        version=1,
+        what="Do two validation losses differ at the same number of samples seen?",
+        minimum_n=2,
+        minimum_unit="evaluations",
+        parameters=_stats(8, smallest_difference=0.005)
+        | {"standard_errors": _p(2.0, "ours: the smallest difference is taken as two of them")},
+        false_alarm_rate=_rate(
+            0.0,
+            "per verdict",
+            8,
+            "four seeds of one public config differ by at most 0.4 % at one step; "
+            "ours: 0 of 11 evaluations of the public seed pair",
+        ),
+    ),
+    MethodInfo(
         id="score_convergence",
         version=1,
         what="How far did the loss fall, in score points, and how noisy is that?",

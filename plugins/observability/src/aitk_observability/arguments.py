@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from attrs import frozen
 
 from aitk_core.arguments import arg
 
 _JOB = "Job id, as list-training-jobs shows it."
+_SCORING = "evidence_v1 scores what was measured; reference_v1 uses the published formulas."
 
 
 @frozen(kw_only=True)
@@ -36,6 +39,67 @@ class GetTrainingObservability:
         None, description="Runs to compare with; default: recent ones.", max_items=50
     )
     baseline_limit: int = arg(5, description="Runs at most.", minimum=1, maximum=50)
+    scoring_method: Literal["evidence_v1", "reference_v1"] = arg(
+        "evidence_v1", description=_SCORING
+    )
+
+
+@frozen(kw_only=True)
+class RubricWeights:
+    """Weights of the rubric in place of its own; one left out keeps its usual weight."""
+
+    convergence: float | None = arg(None, description="Usually 0.35.", minimum=0, maximum=1000)
+    stability: float | None = arg(None, description="Usually 0.30.", minimum=0, maximum=1000)
+    speed: float | None = arg(None, description="Usually 0.20.", minimum=0, maximum=1000)
+    dataset: float | None = arg(None, description="Usually 0.10.", minimum=0, maximum=1000)
+    caption_quality: float | None = arg(None, description="Usually 0.05.", minimum=0, maximum=1000)
+
+
+@frozen(kw_only=True)
+class EvaluateLora:
+    """Arguments of evaluate-lora."""
+
+    job_id: str = arg(description=_JOB, min_length=1, max_length=128)
+    log_lines: int = arg(1000, description="Log lines to read.", minimum=100, maximum=20000)
+    include_dataset: bool = arg(True, description="Assess the dataset.")
+    include_nlp: bool = arg(True, description="Assess captions.")
+    max_dataset_files: int = arg(
+        2000, description="Images to scan at most.", minimum=100, maximum=20000
+    )
+    pass_threshold: float = arg(70, description="Score to pass.", minimum=0, maximum=100)
+    rubric_weights: RubricWeights | None = arg(None, description="Other weights.")
+    scoring_method: Literal["evidence_v1", "reference_v1"] = arg(
+        "evidence_v1", description=_SCORING
+    )
+
+
+@frozen(kw_only=True)
+class CompareTrainingRuns:
+    """Arguments of compare-training-runs."""
+
+    job_ids: tuple[str, ...] | None = arg(
+        None, description="Runs to compare; default: the newest.", min_items=1, max_items=200
+    )
+    limit: int = arg(5, description="Newest runs, without job_ids.", minimum=1, maximum=50)
+    log_lines: int = arg(800, description="Log lines to read of each.", minimum=100, maximum=20000)
+    include_dataset: bool = arg(True, description="Assess the datasets.")
+    include_nlp: bool = arg(False, description="Assess captions.")
+    max_dataset_files: int = arg(
+        2000, description="Images to scan at most.", minimum=100, maximum=20000
+    )
+    only_terminal_runs: bool = arg(False, description="Leave out runs that have not ended.")
+    detail: Literal["brief", "full"] = arg(
+        "brief", description="full adds every method's numbers to each run."
+    )
+    band_policy: str | None = arg(
+        None,
+        description="How a difference is named: absolute_delta_thresholds_v1 (default), "
+        "noise_calibrated_v2, or a plugin's.",
+        max_length=100,
+    )
+    scoring_method: Literal["evidence_v1", "reference_v1"] = arg(
+        "evidence_v1", description=_SCORING
+    )
 
 
 @frozen(kw_only=True)

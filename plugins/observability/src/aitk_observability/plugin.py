@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from aitk_core.hookspecs import hookimpl
 from aitk_core.specs import AnalyzerSpec, BandPolicySpec, Lazy, ToolSpec
 from aitk_observability.arguments import (
+    CompareTrainingRuns,
+    EvaluateLora,
     GetSystemStats,
     GetTrainingLogs,
     GetTrainingObservability,
@@ -33,6 +35,33 @@ def aitk_tools() -> Iterable[ToolSpec]:
         handler=Lazy("aitk_observability.tools.observability:get_training_observability"),
         text="json",
         hint="For a run's health, cause of failure and next step: get-training-observability.",
+    )
+    yield ToolSpec(
+        name="evaluate-lora",
+        title="LoRA evaluation",
+        description=(
+            "Scores one run against a weighted rubric: score, grade and pass, with what was "
+            "assessed and what was not. Without enough evidence there is no grade. To rank "
+            "several runs use compare-training-runs."
+        ),
+        arguments=EvaluateLora,
+        contract="evaluate-lora.v1",
+        handler=Lazy("aitk_observability.tools.evaluate:evaluate_lora"),
+        text="json",
+    )
+    yield ToolSpec(
+        name="compare-training-runs",
+        title="Run comparison",
+        description=(
+            "Ranks runs by what can be compared, says whether the distance to the winner is more "
+            "than noise, and names what else differs. Training loss never ranks. For one run "
+            "use evaluate-lora."
+        ),
+        arguments=CompareTrainingRuns,
+        contract="compare-training-runs.v1",
+        handler=Lazy("aitk_observability.tools.compare:compare_training_runs"),
+        text="json",
+        hint="To find the best of several runs: compare-training-runs.",
     )
     yield ToolSpec(
         name="get-training-logs",

@@ -1,0 +1,89 @@
+"""The answer of evaluate-lora, in the contract's shape."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from aitk_core.convert import unstructure
+from aitk_observability.report.assess import judge
+from aitk_observability.report.evaluation import evaluation, rubric, score_sentence
+from aitk_observability.report.run_report import dataset_sections, run_report, timestamp
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from aitk_core.evidence.records import RunEvidence
+    from aitk_core.protocols import Outcomes
+    from aitk_observability.arguments import EvaluateLora
+
+_SHOWN = 5
+
+
+def build(
+    arguments: EvaluateLora,
+    evidence: RunEvidence,
+    outcomes: Outcomes,
+    *,
+    weights: Mapping[str, float],
+) -> dict[str, Any]:
+    """Return the evaluation of a run, JSON-ready.
+
+    Args:
+        arguments: As asked.
+        evidence: As collected.
+        outcomes: What the installed analyzers said of it.
+        weights: Of the rubric, by component.
+    """
+    judged = judge(evidence, outcomes, scoring_method=arguments.scoring_method)
+    dataset, nlp, resolution = dataset_sections(
+        evidence, include_dataset=arguments.include_dataset, include_nlp=arguments.include_nlp
+    )
+    scores = rubric(judged, weights)
+    data: dict[str, Any] = unstructure(
+        {
+            "generated_at": timestamp(evidence.collected_at),
+            "job_id": evidence.job.id,
+            "inputs": {
+                "log_lines": arguments.log_lines,
+                "include_dataset": arguments.include_dataset,
+                "include_nlp": arguments.include_nlp,
+                "max_dataset_files": arguments.max_dataset_files,
+                "pass_threshold": arguments.pass_threshold,
+                "rubric_weights": dict(weights),
+                "scoring_method": arguments.scoring_method,
+            },
+            "evaluation": evaluation(judged, scores, pass_threshold=arguments.pass_threshold),
+            "run_report": run_report(
+                judged,
+                dataset=dataset,
+                nlp=nlp,
+                dataset_path=resolution["dataset_path"],
+                score=score_sentence(scores),
+            ),
+        }
+    )
+    return data
+
+
+def summarize(data: Mapping[str, Any]) -> str:
+    """Return the evaluation in a few lines."""
+    verdict, run = data["evaluation"], data["run_report"]
+    if verdict["overall_score"] is None:
+        head = f"insufficient evidence, not passed: {verdict['coverage']:.0%} assessed"
+    else:
+        head = (
+            f"{verdict['overall_score']:g} ({verdict['grade']}), "
+            f"{'passed' if verdict['passed'] else 'not passed'} at "
+            f"{verdict['pass_threshold']:g}; {verdict['coverage']:.0%} assessed"
+        )
+    parts = ", ".join(
+        f"{name} {'not assessed' if value is None else format(value, 'g')}"
+        for name, value in verdict["components"].items()
+    )
+    lines = [
+        f"{run['job_name'] or data['job_id']}: {head} ({verdict['scoring_method']}).",
+        f"Components: {parts}.",
+        run["summary"],
+    ]
+    lines += [f"- {text}" for text in verdict["diagnostics"][:_SHOWN]]
+    return "\n".join(lines)
