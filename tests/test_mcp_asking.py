@@ -6,130 +6,60 @@ ends with the question and is repeated with the answer.
 
 from __future__ import annotations
 
-import asyncio
-from importlib.metadata import EntryPoint
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import mcp_types as t
 import pytest
-from mcp import Client
-from mcp.shared.exceptions import MCPError
 
-from aitk_core.application import Application
-from aitk_core.frontends.mcp.server import build_server
-from aitk_core.hookspecs import GROUP
-from aitk_core.settings import SettingsSource
+from aitk_core.testing.mcp import with_client
+from support.everything_plugin import everything
+from support.mcp_clients import (
+    both_eras,
+    call,
+    first_round,
+    folders,
+    model,
+    person,
+    refused,
+    text_of,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Callable
 
-SOURCE = Path(__file__).parent / "distributions" / "mcp_everything" / "src"
-PLUGIN = EntryPoint(name="mcp-everything", value="mcp_everything.plugin", group=GROUP)
+    from mcp import Client
 
-both_eras = pytest.mark.parametrize("mode", ["legacy", "auto"])
+pytest_plugins = ["support.everything_plugin"]
 
 pytestmark = [
     # Sampling and roots still work, and warn that the newest revision drops them.
     pytest.mark.filterwarnings("ignore::mcp.shared.exceptions.MCPDeprecationWarning"),
-    pytest.mark.usefixtures("_plugin"),
+    pytest.mark.usefixtures("everything_plugin"),
 ]
-
-
-@pytest.fixture
-def _plugin(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.syspath_prepend(str(SOURCE))
-
-
-def _with(mode: str, use: Callable[[Client], Awaitable[Any]], **callbacks: Any) -> Any:
-    async def scenario() -> Any:
-        application = Application(
-            points=[PLUGIN],
-            source=SettingsSource(environment={}),
-            backend=cast("Any", object()),
-        )
-        async with (
-            application,
-            Client(build_server(application), mode=cast("Any", mode), **callbacks) as client,
-        ):
-            return await use(client)
-
-    return asyncio.run(scenario())
-
-
-def _call(
-    mode: str, name: str, arguments: dict[str, Any] | None = None, **callbacks: Any
-) -> t.CallToolResult:
-    result: t.CallToolResult = _with(mode, lambda c: c.call_tool(name, arguments), **callbacks)
-    return result
-
-
-def _refused(
-    mode: str, use: Callable[[Client], Awaitable[Any]], **callbacks: Any
-) -> tuple[int, Any]:
-    async def scenario(client: Client) -> tuple[int, Any]:
-        with pytest.raises(MCPError) as caught:
-            await use(client)
-        return caught.value.code, caught.value.data
-
-    refusal: tuple[int, Any] = _with(mode, scenario, **callbacks)
-    return refusal
-
-
-def _text(result: t.CallToolResult) -> str:
-    first = result.content[0]
-    assert isinstance(first, t.TextContent)
-    return first.text
-
-
-def _person(**answers: str) -> Any:
-    """Return a person who fills in every form whose fields are known."""
-
-    async def answer(_context: Any, params: t.ElicitRequestParams) -> t.ElicitResult:
-        assert isinstance(params, t.ElicitRequestFormParams)
-        (field,) = params.requested_schema["properties"]
-        return t.ElicitResult(action="accept", content={field: answers[field]})
-
-    return answer
-
-
-async def _model(_context: Any, params: t.CreateMessageRequestParams) -> t.CreateMessageResult:
-    (message,) = params.messages
-    assert isinstance(message.content, t.TextContent)
-    text = t.TextContent(text=f"{message.content.text} ({params.max_tokens})")
-    return t.CreateMessageResult(role="assistant", content=text, model="a-model")
-
-
-async def _folders(_context: Any) -> t.ListRootsResult:
-    return t.ListRootsResult(roots=[t.Root(uri=cast("Any", "file:///runs"))])
-
-
-async def _first_round(client: Client, name: str) -> t.InputRequiredResult:
-    result = await client.session.call_tool(name, {}, allow_input_required=True)
-    assert isinstance(result, t.InputRequiredResult)
-    return result
 
 
 @both_eras
 def test_a_person_answers_one_question_after_another(mode: str) -> None:
-    result = _call(
-        mode,
+    result = call(
+        everything(),
         "test_input_required_result_multi_round",
-        elicitation_callback=_person(name="Ada", color="blue"),
+        mode=mode,
+        elicitation_callback=person(name="Ada", color="blue"),
     )
-    assert _text(result) == "Ada likes blue"
+    assert text_of(result) == "Ada likes blue"
 
 
 @both_eras
 def test_a_person_a_model_and_folders_are_asked_at_once(mode: str) -> None:
-    result = _call(
-        mode,
+    result = call(
+        everything(),
         "test_input_required_result_multiple_inputs",
-        elicitation_callback=_person(name="Ada"),
-        sampling_callback=_model,
-        list_roots_callback=_folders,
+        mode=mode,
+        elicitation_callback=person(name="Ada"),
+        sampling_callback=model,
+        list_roots_callback=folders,
     )
-    assert _text(result) == "Generate a greeting (50) Ada, 1 roots"
+    assert text_of(result) == "Generate a greeting (50) Ada, 1 roots"
 
 
 @both_eras
@@ -138,16 +68,23 @@ def test_a_question_may_stay_unanswered(mode: str, action: Any) -> None:
     async def refuse(_context: Any, _params: Any) -> t.ElicitResult:
         return t.ElicitResult(action=action)
 
-    result = _call(mode, "test_elicitation", {"message": "Who?"}, elicitation_callback=refuse)
-    assert _text(result) == f"action={action}, content={{}}"
+    result = call(
+        everything(),
+        "test_elicitation",
+        {"message": "Who?"},
+        mode=mode,
+        elicitation_callback=refuse,
+    )
+    assert text_of(result) == f"action={action}, content={{}}"
 
 
 @both_eras
 def test_a_prompt_asks_too(mode: str) -> None:
-    prompt = _with(
-        mode,
+    prompt: Any = with_client(
+        everything(),
         lambda c: c.get_prompt("test_input_required_result_prompt"),
-        elicitation_callback=_person(context="winter"),
+        mode=mode,
+        elicitation_callback=person(context="winter"),
     )
     assert prompt.messages[0].content.text == "Use this context: winter"
 
@@ -155,7 +92,7 @@ def test_a_prompt_asks_too(mode: str) -> None:
 def test_each_round_carries_a_new_sealed_state() -> None:
     async def use(client: Client) -> list[Any]:
         name = "test_input_required_result_multi_round"
-        first = await _first_round(client, name)
+        first = await first_round(client, name)
         second = await client.session.call_tool(
             name,
             {},
@@ -165,7 +102,7 @@ def test_each_round_carries_a_new_sealed_state() -> None:
         )
         return [first, second]
 
-    first, second = _with("auto", use, elicitation_callback=_person())
+    first, second = with_client(everything(), use, mode="auto", elicitation_callback=person())
     assert (list(first.input_requests), list(second.input_requests)) == (["step1"], ["step2"])
     assert first.request_state != second.request_state
     assert "Ada" not in second.request_state
@@ -184,7 +121,7 @@ def test_each_round_carries_a_new_sealed_state() -> None:
 def test_a_state_that_we_did_not_seal_is_refused(tampered: Callable[[str], str]) -> None:
     async def use(client: Client) -> None:
         name = "test_input_required_result_tampered_state"
-        first = await _first_round(client, name)
+        first = await first_round(client, name)
         await client.session.call_tool(
             name,
             {},
@@ -193,13 +130,13 @@ def test_a_state_that_we_did_not_seal_is_refused(tampered: Callable[[str], str])
             allow_input_required=True,
         )
 
-    code, data = _refused("auto", use, elicitation_callback=_person())
+    code, data = refused(everything(), use, mode="auto", elicitation_callback=person())
     assert (code, data) == (t.INVALID_PARAMS, {"reason": "invalid_request_state"})
 
 
 def test_a_state_of_another_tool_is_refused() -> None:
     async def use(client: Client) -> None:
-        first = await _first_round(client, "test_input_required_result_tampered_state")
+        first = await first_round(client, "test_input_required_result_tampered_state")
         await client.session.call_tool(
             "test_input_required_result_request_state",
             {},
@@ -208,7 +145,8 @@ def test_a_state_of_another_tool_is_refused() -> None:
             allow_input_required=True,
         )
 
-    assert _refused("auto", use, elicitation_callback=_person())[0] == t.INVALID_PARAMS
+    code, _ = refused(everything(), use, mode="auto", elicitation_callback=person())
+    assert code == t.INVALID_PARAMS
 
 
 @pytest.mark.parametrize(
@@ -225,7 +163,7 @@ def test_a_state_of_another_tool_is_refused() -> None:
 def test_what_is_no_answer_is_asked_again(responses: dict[str, Any]) -> None:
     async def use(client: Client) -> Any:
         name = "test_input_required_result_elicitation"
-        first = await _first_round(client, name)
+        first = await first_round(client, name)
         return await client.session.call_tool(
             name,
             {},
@@ -234,7 +172,7 @@ def test_what_is_no_answer_is_asked_again(responses: dict[str, Any]) -> None:
             allow_input_required=True,
         )
 
-    again = _with("auto", use, elicitation_callback=_person())
+    again = with_client(everything(), use, mode="auto", elicitation_callback=person())
     assert isinstance(again, t.InputRequiredResult)
     assert list(again.input_requests or {}) == ["user_name"]
 
@@ -251,7 +189,7 @@ def test_what_is_no_answer_is_asked_again(responses: dict[str, Any]) -> None:
 def test_a_capability_that_is_missing_is_named(
     mode: str, name: str, needed: dict[str, Any]
 ) -> None:
-    code, data = _refused(mode, lambda c: c.call_tool(name))
+    code, data = refused(everything(), lambda c: c.call_tool(name), mode=mode)
     assert code == t.MISSING_REQUIRED_CLIENT_CAPABILITY
     assert data["requiredCapabilities"] == needed
 
@@ -259,5 +197,6 @@ def test_a_capability_that_is_missing_is_named(
 @both_eras
 def test_a_tool_asks_only_what_the_client_declared(mode: str) -> None:
     name = "test_input_required_result_capabilities"
-    assert _text(_call(mode, name)) == "Answered: nothing"
-    assert _text(_call(mode, name, list_roots_callback=_folders)) == "Answered: client_roots"
+    assert text_of(call(everything(), name, mode=mode)) == "Answered: nothing"
+    result = call(everything(), name, mode=mode, list_roots_callback=folders)
+    assert text_of(result) == "Answered: client_roots"

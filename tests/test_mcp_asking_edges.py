@@ -13,13 +13,9 @@ from typing import TYPE_CHECKING, Any, cast
 
 import mcp_types as t
 import pytest
-from mcp import Client
 from mcp.server.subscriptions import InMemorySubscriptionBus
-from mcp.shared.exceptions import MCPError
 
-from aitk_core.application import Application
 from aitk_core.frontends.mcp.interaction import Interaction
-from aitk_core.frontends.mcp.server import build_server
 from aitk_core.hookspecs import GROUP, hookimpl
 from aitk_core.policy import Policy
 from aitk_core.records.results import (
@@ -31,17 +27,24 @@ from aitk_core.records.results import (
     Text,
     ToolResult,
 )
-from aitk_core.settings import SettingsSource
 from aitk_core.specs import Lazy, PromptArgument, PromptSpec, ResourceSpec, ToolSpec
+from aitk_core.testing.mcp import with_client
+from support.mcp_clients import (
+    application_of,
+    both_eras,
+    call,
+    folders,
+    model,
+    person,
+    refused,
+    text_of,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-
+    from aitk_core.application import Application
     from aitk_core.protocols import ToolContext
 
 PLUGIN = EntryPoint(name="asker", value="asker_plugin", group=GROUP)
-
-both_eras = pytest.mark.parametrize("mode", ["legacy", "auto"])
 
 pytestmark = [
     # Sampling and roots still work, and warn that the newest revision drops them.
@@ -149,81 +152,14 @@ def _plugin(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "asker_plugin", cast("ModuleType", AskerPlugin()))
 
 
-def _with(mode: str, use: Callable[[Client], Awaitable[Any]], **callbacks: Any) -> Any:
-    async def scenario() -> Any:
-        application = Application(
-            points=[PLUGIN],
-            source=SettingsSource(environment={}),
-            backend=cast("Any", object()),
-        )
-        async with (
-            application,
-            Client(build_server(application), mode=cast("Any", mode), **callbacks) as client,
-        ):
-            # In memory, a modern call runs in its caller's task. Up to Python 3.12 a task group
-            # that fails leaves the cancellation count of its task raised, so it gets its own.
-            return await asyncio.create_task(use(client))  # type: ignore[arg-type]
-
-    return asyncio.run(scenario())
-
-
-def _call(
-    mode: str, name: str, arguments: dict[str, Any] | None = None, **callbacks: Any
-) -> t.CallToolResult:
-    result: t.CallToolResult = _with(mode, lambda c: c.call_tool(name, arguments), **callbacks)
-    return result
-
-
-def _refused(
-    mode: str, use: Callable[[Client], Awaitable[Any]], **callbacks: Any
-) -> tuple[int, Any]:
-    async def scenario(client: Client) -> tuple[int, Any]:
-        with pytest.raises(MCPError) as caught:
-            await use(client)
-        return caught.value.code, caught.value.data
-
-    refusal: tuple[int, Any] = _with(mode, scenario, **callbacks)
-    return refusal
-
-
-def _text(result: t.CallToolResult) -> str:
-    first = result.content[0]
-    assert isinstance(first, t.TextContent)
-    return first.text
-
-
-def _person(**answers: str) -> Any:
-    """Return a person who fills in every form whose fields are known."""
-
-    async def answer(_context: Any, params: t.ElicitRequestParams) -> t.ElicitResult:
-        assert isinstance(params, t.ElicitRequestFormParams)
-        (field,) = params.requested_schema["properties"]
-        return t.ElicitResult(action="accept", content={field: answers[field]})
-
-    return answer
-
-
-async def _model(_context: Any, params: t.CreateMessageRequestParams) -> t.CreateMessageResult:
-    (message,) = params.messages
-    assert isinstance(message.content, t.TextContent)
-    text = t.TextContent(text=f"{message.content.text} ({params.max_tokens})")
-    return t.CreateMessageResult(role="assistant", content=text, model="a-model")
-
-
-async def _folders(_context: Any) -> t.ListRootsResult:
-    return t.ListRootsResult(roots=[t.Root(uri=cast("Any", "file:///runs"))])
-
-
-async def _first_round(client: Client, name: str) -> t.InputRequiredResult:
-    result = await client.session.call_tool(name, {}, allow_input_required=True)
-    assert isinstance(result, t.InputRequiredResult)
-    return result
+def asker() -> Application:
+    return application_of(PLUGIN)
 
 
 @both_eras
 def test_tasks_of_one_handler_ask_side_by_side(mode: str) -> None:
-    result = _call(mode, "ask-at-once", elicitation_callback=_person(name="Ada"))
-    assert _text(result) == "Ada Ada"
+    result = call(asker(), "ask-at-once", mode=mode, elicitation_callback=person(name="Ada"))
+    assert text_of(result) == "Ada Ada"
 
 
 @both_eras
@@ -233,7 +169,8 @@ def test_a_question_without_fields_is_a_yes_or_no(mode: str) -> None:
         assert params.requested_schema == {"type": "object", "properties": {}}
         return t.ElicitResult(action="accept")
 
-    assert _text(_call(mode, "ask-yes-or-no", elicitation_callback=agree)) == "accept"
+    result = call(asker(), "ask-yes-or-no", mode=mode, elicitation_callback=agree)
+    assert text_of(result) == "accept"
 
 
 @both_eras
@@ -242,41 +179,45 @@ def test_a_tool_used_by_a_tool_asks_too(mode: str) -> None:
         named = params.message == "Who?"
         return t.ElicitResult(action="accept", content={"name": "Ada"} if named else None)
 
-    assert _text(_call(mode, "ask-nested", elicitation_callback=answer)) == "accept Ada"
+    result = call(asker(), "ask-nested", mode=mode, elicitation_callback=answer)
+    assert text_of(result) == "accept Ada"
 
 
 @both_eras
 def test_reading_a_resource_asks_too(mode: str) -> None:
-    read = _with(
-        mode,
+    read: Any = with_client(
+        asker(),
         lambda c: c.read_resource("asker://who"),
-        elicitation_callback=_person(name="Ada"),
+        mode=mode,
+        elicitation_callback=person(name="Ada"),
     )
     assert read.contents[0].text == "Ada"
 
 
 @both_eras
 def test_completing_an_argument_never_asks(mode: str) -> None:
-    code, _ = _refused(
-        mode,
+    code, _ = refused(
+        asker(),
         lambda c: c.complete(t.PromptReference(name="asker"), {"name": "who", "value": ""}),
-        list_roots_callback=_folders,
+        mode=mode,
+        list_roots_callback=folders,
     )
     assert code == t.MISSING_REQUIRED_CLIENT_CAPABILITY
 
 
 @both_eras
 def test_a_models_answer_comes_with_its_name(mode: str) -> None:
-    assert _text(_call(mode, "ask-model", sampling_callback=_model)) == "Go on (1000) by a-model"
+    result = call(asker(), "ask-model", mode=mode, sampling_callback=model)
+    assert text_of(result) == "Go on (1000) by a-model"
 
 
 def test_a_legacy_client_may_refuse_to_sample() -> None:
     async def refuse(_context: Any, _params: Any) -> t.ErrorData:
         return t.ErrorData(code=-1, message="User rejected sampling request")
 
-    result = _call("legacy", "ask-model", sampling_callback=refuse)
+    result = call(asker(), "ask-model", mode="legacy", sampling_callback=refuse)
     assert result.is_error
-    assert "did not answer a completion: User rejected" in _text(result)
+    assert "did not answer a completion: User rejected" in text_of(result)
 
 
 def test_a_picture_is_no_answer_of_a_legacy_clients_model() -> None:
@@ -284,16 +225,17 @@ def test_a_picture_is_no_answer_of_a_legacy_clients_model() -> None:
         image = t.ImageContent(data="", mime_type="image/png")
         return t.CreateMessageResult(role="assistant", content=image, model="a-model")
 
-    result = _call("legacy", "ask-model", sampling_callback=draw)
+    result = call(asker(), "ask-model", mode="legacy", sampling_callback=draw)
     assert result.is_error
-    assert "answer of another kind" in _text(result)
+    assert "answer of another kind" in text_of(result)
 
 
 def test_a_legacy_answer_that_does_not_fit_counts_as_cancelled() -> None:
     async def garble(_context: Any, _params: Any) -> t.ElicitResult:
         return t.ElicitResult(action="accept", content={"name": 7})
 
-    assert _text(_call("legacy", "ask-name", elicitation_callback=garble)) == "cancel None"
+    result = call(asker(), "ask-name", mode="legacy", elicitation_callback=garble)
+    assert text_of(result) == "cancel None"
 
 
 @pytest.mark.parametrize(

@@ -6,93 +6,29 @@ In memory and in both eras of the protocol: `legacy` is 2025-11-25, `auto` is 20
 from __future__ import annotations
 
 import ast
-import asyncio
 import base64
 import json
-from contextlib import asynccontextmanager
-from importlib.metadata import EntryPoint, entry_points
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from importlib.metadata import entry_points
+from typing import TYPE_CHECKING, Any
 
 import mcp_types as t
 import pytest
-from mcp import Client
-from mcp.shared.exceptions import MCPError
 
-from aitk_core.application import Application
-from aitk_core.frontends.mcp.server import build_server
 from aitk_core.hookspecs import GROUP
-from aitk_core.settings import SettingsSource
+from aitk_core.testing.mcp import with_client
+from support.everything_plugin import PLUGIN, SOURCE, everything
+from support.mcp_clients import both_eras, call, refused, text_of
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
+    from mcp import Client
 
-SOURCE = Path(__file__).parent / "distributions" / "mcp_everything" / "src"
-PLUGIN = EntryPoint(name="mcp-everything", value="mcp_everything.plugin", group=GROUP)
-
-both_eras = pytest.mark.parametrize("mode", ["legacy", "auto"])
+pytest_plugins = ["support.everything_plugin"]
 
 pytestmark = [
     # Sampling, roots and logging still work, and warn that the newest revision drops them.
     pytest.mark.filterwarnings("ignore::mcp.shared.exceptions.MCPDeprecationWarning"),
-    pytest.mark.usefixtures("_plugin"),
+    pytest.mark.usefixtures("everything_plugin"),
 ]
-
-
-@pytest.fixture
-def _plugin(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.syspath_prepend(str(SOURCE))
-
-
-def _application() -> Application:
-    return Application(
-        points=[PLUGIN],
-        source=SettingsSource(environment={}),
-        backend=cast("Any", object()),
-    )
-
-
-@asynccontextmanager
-async def _connected(mode: str, **callbacks: Any) -> AsyncIterator[Client]:
-    application = _application()
-    async with (
-        application,
-        Client(build_server(application), mode=cast("Any", mode), **callbacks) as client,
-    ):
-        yield client
-
-
-def _with(mode: str, use: Callable[[Client], Awaitable[Any]], **callbacks: Any) -> Any:
-    async def scenario() -> Any:
-        async with _connected(mode, **callbacks) as client:
-            return await use(client)
-
-    return asyncio.run(scenario())
-
-
-def _call(
-    mode: str, name: str, arguments: dict[str, Any] | None = None, **callbacks: Any
-) -> t.CallToolResult:
-    result: t.CallToolResult = _with(mode, lambda c: c.call_tool(name, arguments), **callbacks)
-    return result
-
-
-def _refused(
-    mode: str, use: Callable[[Client], Awaitable[Any]], **callbacks: Any
-) -> tuple[int, Any]:
-    async def scenario(client: Client) -> tuple[int, Any]:
-        with pytest.raises(MCPError) as caught:
-            await use(client)
-        return caught.value.code, caught.value.data
-
-    refusal: tuple[int, Any] = _with(mode, scenario, **callbacks)
-    return refusal
-
-
-def _text(result: t.CallToolResult) -> str:
-    first = result.content[0]
-    assert isinstance(first, t.TextContent)
-    return first.text
 
 
 def test_the_plugin_knows_nothing_of_the_protocols_library() -> None:
@@ -112,13 +48,13 @@ def test_the_plugin_knows_nothing_of_the_protocols_library() -> None:
 
 
 def test_the_plugin_loads_whole_and_no_normal_install_has_it() -> None:
-    application = _application()
+    application = everything()
     assert [p for p in application.registry.problems if p.severity == "error"] == []
     assert PLUGIN.name not in entry_points(group=GROUP).names
 
 
 def test_every_declaration_names_code_that_is_there() -> None:
-    registry = _application().registry
+    registry = everything().registry
     lazies: list[Any] = [owned.spec.handler for owned in registry.tools.values()]
     lazies += [owned.spec.read for owned in registry.resources.values()]
     lazies += [owned.spec.render for owned in registry.prompts.values()]
@@ -131,7 +67,7 @@ def test_every_kind_of_block_reaches_the_client(mode: str) -> None:
         names = ("test_multiple_content_types", "test_audio_content", "test_embedded_resource")
         return [block for name in names for block in (await client.call_tool(name)).content]
 
-    text, image, mixed, audio, embedded = _with(mode, use)
+    text, image, mixed, audio, embedded = with_client(everything(), use, mode=mode)
     assert text.text == "Multiple content types test:"
     assert (image.mime_type, base64.b64decode(image.data)[:4]) == ("image/png", b"\x89PNG")
     assert json.loads(mixed.resource.text) == {"test": "data", "value": 123}
@@ -141,16 +77,16 @@ def test_every_kind_of_block_reaches_the_client(mode: str) -> None:
 
 @both_eras
 def test_a_typed_error_is_a_result_that_the_model_can_read(mode: str) -> None:
-    result = _call(mode, "test_error_handling")
+    result = call(everything(), "test_error_handling", mode=mode)
     assert result.is_error
-    assert "intentionally returns an error" in _text(result)
+    assert "intentionally returns an error" in text_of(result)
 
 
 @both_eras
 def test_keywords_of_json_schema_2020_12_reach_the_client(mode: str) -> None:
     from importlib import import_module
 
-    tools = _with(mode, lambda c: c.list_tools()).tools
+    tools = with_client(everything(), lambda c: c.list_tools(), mode=mode).tools
     (found,) = [tool for tool in tools if tool.name == "json_schema_2020_12_tool"]
     assert found.input_schema == import_module("mcp_everything.plugin").JSON_SCHEMA_2020_12
 
@@ -165,7 +101,7 @@ def test_progress_reaches_who_asked_for_it(mode: str) -> None:
     async def use(client: Client) -> None:
         await client.call_tool("test_tool_with_progress", progress_callback=note)
 
-    _with(mode, use)
+    with_client(everything(), use, mode=mode)
     assert seen == [(0, 100), (50, 100), (100, 100)]
 
 
@@ -180,7 +116,7 @@ def _logged(mode: str, level: Any, *, set_level: Any = None) -> list[Any]:
             await client.set_logging_level(set_level)  # type: ignore[deprecated]  # as here
         await client.call_tool("test_logging_tool")
 
-    _with(mode, use, logging_callback=note, log_level=level)
+    with_client(everything(), use, mode=mode, logging_callback=note, log_level=level)
     return seen
 
 
@@ -208,7 +144,7 @@ def test_a_change_reaches_a_legacy_client() -> None:
     async def note(message: Any) -> None:
         seen.append(message.method)
 
-    _with("legacy", use, message_handler=note)
+    with_client(everything(), use, mode="legacy", message_handler=note)
     assert seen == ["notifications/tools/list_changed", "notifications/prompts/list_changed"]
 
 
@@ -219,7 +155,7 @@ def test_a_change_reaches_a_modern_client_that_listens() -> None:
             await client.call_tool("test_trigger_prompt_change")
             return [type(await anext(events)).__name__ for _ in range(2)]
 
-    assert _with("auto", use) == ["ToolsListChanged", "PromptsListChanged"]
+    assert with_client(everything(), use, mode="auto") == ["ToolsListChanged", "PromptsListChanged"]
 
 
 @both_eras
@@ -231,7 +167,7 @@ def test_resources_are_listed_and_read(mode: str) -> None:
         read = [(await client.read_resource(uri)).contents[0] for uri in uris]
         return [listed.resources, templates.resource_templates, *read]
 
-    listed, templates, text, binary, data = _with(mode, use)
+    listed, templates, text, binary, data = with_client(everything(), use, mode=mode)
     assert [r.name for r in listed] == ["static-binary", "static-text", "watched-resource"]
     assert [r.uri_template for r in templates] == ["test://template/{id}/data"]
     assert text.text == "This is the content of the static text resource."
@@ -241,7 +177,7 @@ def test_resources_are_listed_and_read(mode: str) -> None:
 
 @both_eras
 def test_a_resource_that_is_not_there_is_an_error_with_its_uri(mode: str) -> None:
-    code, data = _refused(mode, lambda c: c.read_resource("test://absent"))
+    code, data = refused(everything(), lambda c: c.read_resource("test://absent"), mode=mode)
     assert (code, data["uri"]) == (t.INVALID_PARAMS, "test://absent")
 
 
@@ -255,6 +191,6 @@ def test_prompts_take_arguments_and_complete_them(mode: str) -> None:
         )
         return prompt.messages[0].content, values.completion.values
 
-    content, values = _with(mode, use)
+    content, values = with_client(everything(), use, mode=mode)
     assert content.text == "Prompt with arguments: arg1='hello', arg2='world'"
     assert values == ["party"]

@@ -54,7 +54,9 @@ def with_client(
 
     async def scenario() -> T:
         async with connected(application, mode=mode, **callbacks) as client:
-            # Awaited apart, since the client's task group would wrap an error in a group.
+            # Awaited apart, since the client's task group would wrap an error in a group. `gather`
+            # makes a task of it: in memory, a modern call runs in its caller's task, and up to
+            # Python 3.12 a task group that fails leaves the cancellation count of its task raised.
             (outcome,) = await asyncio.gather(use(client), return_exceptions=True)
         if isinstance(outcome, BaseException):
             raise outcome
