@@ -8,9 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
-import socket
-import subprocess
 import sys
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, Any
@@ -22,6 +19,7 @@ import pytest
 from aitk_core.backend.client import AiToolkitBackend
 from aitk_sandbox.demo import MODEL_NAME, demo_config
 from aitk_sandbox.server import running
+from support.servers import environment, serving
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
@@ -91,36 +89,6 @@ async def trained(folder: Path) -> AsyncIterator[tuple[str, str, str]]:
         yield sandbox.url, job.id, str(sandbox.datasets_folder)
 
 
-def environment(url: str, folder: Path) -> dict[str, str]:
-    kept = {k: v for k, v in os.environ.items() if not k.startswith(("AITK", "MCP_HTTP"))}
-    home = {"AITK_HOME": str(folder / "home"), "LOG_LEVEL": "WARNING"}
-    return {**kept, "AI_TOOLKIT_SERVER_URL": url, **home}
-
-
-@asynccontextmanager
-async def serving(url: str, folder: Path) -> AsyncIterator[str]:
-    """Run `aitk serve` on a free port."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "aitk_core", "serve", "--port", str(port),
-        env=environment(url, folder), stderr=subprocess.DEVNULL,
-    )  # fmt: skip
-    address = f"http://127.0.0.1:{port}"
-    try:
-        async with asyncio.timeout(60), httpx.AsyncClient() as client:
-            while True:
-                try:
-                    await client.get(f"{address}/health")
-                    break
-                except httpx.TransportError:
-                    await asyncio.sleep(0.05)
-        yield address
-    finally:
-        process.terminate()
-        await process.wait()
-
-
 async def over_mcp(client: mcp.Client, work: Calls) -> dict[str, Any]:
     """Run the calls; every answer fits its schema, which the SDK's client checks."""
     answers: dict[str, Any] = {}
@@ -156,7 +124,7 @@ def test_every_tool_over_stdio(tmp_path: Path, registry: Registry, mode: Any) ->
             command = mcp.StdioServerParameters(
                 command=sys.executable,
                 args=["-m", "aitk_core", "mcp"],
-                env=environment(url, tmp_path),
+                env=environment(url, tmp_path / "home"),
             )
             client = await stack.enter_async_context(mcp.Client(command, mode=mode))
             listed = {tool.name for tool in (await client.list_tools()).tools}
@@ -172,7 +140,7 @@ def test_every_tool_over_streamable_http(tmp_path: Path, registry: Registry, mod
         async with AsyncExitStack() as stack:
             backend = trained(tmp_path / "backend")
             url, job_id, datasets = await stack.enter_async_context(backend)
-            address = await stack.enter_async_context(serving(url, tmp_path))
+            address = await stack.enter_async_context(serving(url, tmp_path / "home"))
             client = await stack.enter_async_context(mcp.Client(f"{address}/mcp", mode=mode))
             return await over_mcp(client, calls(job_id, datasets, mode))
 
@@ -185,7 +153,7 @@ def test_every_tool_over_the_bridge(tmp_path: Path, registry: Registry) -> None:
         async with AsyncExitStack() as stack:
             backend = trained(tmp_path / "backend")
             url, job_id, datasets = await stack.enter_async_context(backend)
-            address = await stack.enter_async_context(serving(url, tmp_path))
+            address = await stack.enter_async_context(serving(url, tmp_path / "home"))
             client = await stack.enter_async_context(httpx.AsyncClient(timeout=60))
             for tool, arguments in calls(job_id, datasets, "bridge"):
                 if arguments.get("job_id") == "<started>":

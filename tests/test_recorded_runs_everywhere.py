@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import socket
-import subprocess
 import sys
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -17,6 +15,7 @@ import pytest
 import uvicorn
 
 from aitk_core.testing.recorded import load_recordings, recorded_app
+from support.servers import environment, serving
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -42,35 +41,6 @@ async def backend() -> AsyncIterator[str]:
     finally:
         server.should_exit = True
         await serving
-
-
-def environment(url: str, folder: Path) -> dict[str, str]:
-    kept = {k: v for k, v in os.environ.items() if not k.startswith(("AITK", "MCP_HTTP"))}
-    home = {"AITK_HOME": str(folder), "LOG_LEVEL": "WARNING"}
-    return {**kept, "AI_TOOLKIT_SERVER_URL": url, **home}
-
-
-@asynccontextmanager
-async def serving(url: str, folder: Path) -> AsyncIterator[str]:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "aitk_core", "serve", "--port", str(port),
-        env=environment(url, folder), stderr=subprocess.DEVNULL,
-    )  # fmt: skip
-    address = f"http://127.0.0.1:{port}"
-    try:
-        async with asyncio.timeout(60), httpx.AsyncClient() as client:
-            while True:
-                try:
-                    await client.get(f"{address}/health")
-                    break
-                except httpx.TransportError:
-                    await asyncio.sleep(0.05)
-        yield address
-    finally:
-        process.terminate()
-        await process.wait()
 
 
 async def ask_mcp(client: mcp.Client) -> dict[str, Any]:
