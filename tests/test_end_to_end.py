@@ -39,6 +39,7 @@ def calls(job_id: str, datasets: str, suffix: str) -> Calls:
         ("get-training-observability", {"job_id": job_id}),
         ("evaluate-lora", {"job_id": job_id}),
         ("compare-training-runs", {"job_ids": [job_id]}),
+        ("suggest-next-experiment", {"job_id": job_id}),
         ("get-training-logs", {"job_id": job_id, "lines": 20}),
         ("get-system-stats", {}),
         ("list-training-jobs", {}),

@@ -103,6 +103,26 @@ class CompareTrainingRuns:
 
 
 @frozen(kw_only=True)
+class SuggestNextExperiment:
+    """Arguments of suggest-next-experiment."""
+
+    job_id: str | None = arg(None, description=_JOB, min_length=1, max_length=128)
+    job_ids: tuple[str, ...] | None = arg(
+        None, description="Candidate runs; default: the newest 5.", min_items=1, max_items=50
+    )
+    log_lines: int = arg(1000, description="Log lines to read of each.", minimum=100, maximum=20000)
+    include_dataset: bool = arg(True, description="Assess the datasets.")
+    include_nlp: bool = arg(True, description="Assess captions.")
+    max_dataset_files: int = arg(
+        2000, description="Images to scan at most.", minimum=100, maximum=20000
+    )
+    pass_threshold: float = arg(70, description="Score to pass.", minimum=0, maximum=100)
+    scoring_method: Literal["evidence_v1", "reference_v1"] = arg(
+        "evidence_v1", description=_SCORING
+    )
+
+
+@frozen(kw_only=True)
 class GetTrainingLogs:
     """Arguments of get-training-logs."""
 

@@ -12,6 +12,7 @@ from aitk_observability.arguments import (
     GetSystemStats,
     GetTrainingLogs,
     GetTrainingObservability,
+    SuggestNextExperiment,
 )
 
 if TYPE_CHECKING:
@@ -62,6 +63,19 @@ def aitk_tools() -> Iterable[ToolSpec]:
         handler=Lazy("aitk_observability.tools.compare:compare_training_runs"),
         text="json",
         hint="To find the best of several runs: compare-training-runs.",
+    )
+    yield ToolSpec(
+        name="suggest-next-experiment",
+        title="What to try next",
+        description=(
+            "Proposes what to change for the next run, ranked: each with the finding behind it, "
+            "expected effect, risk, cost and a config patch. 'Nothing' is an answer. To learn "
+            "what is wrong with a run first, use get-training-observability."
+        ),
+        arguments=SuggestNextExperiment,
+        contract="suggest-next-experiment.v1",
+        handler=Lazy("aitk_observability.tools.suggest:suggest_next_experiment"),
+        text="json",
     )
     yield ToolSpec(
         name="get-training-logs",

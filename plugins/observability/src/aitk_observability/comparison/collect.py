@@ -37,6 +37,7 @@ class CollectOptions:
     only_terminal: bool = False
     in_brief: bool = True
     """Without every method's numbers."""
+    keep_series: bool = False
 
 
 @frozen(kw_only=True)
@@ -145,7 +146,8 @@ async def _collect(
         report = run_report(
             judged, dataset=dataset, nlp=nlp, dataset_path=resolution["dataset_path"]
         )
-        return compared_run(judged, in_brief(report) if options.in_brief else report)
+        report = in_brief(report) if options.in_brief else report
+        return compared_run(judged, report, keep_series=options.keep_series)
 
     return await context.run(reduce)
 

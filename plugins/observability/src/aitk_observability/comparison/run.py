@@ -59,14 +59,22 @@ class ComparedRun:
         return count
 
 
-def compared_run(judged: Judged, report: Mapping[str, Any]) -> ComparedRun:
-    """Return what a comparison needs of a run; its log and its series are let go."""
+def compared_run(
+    judged: Judged, report: Mapping[str, Any], *, keep_series: bool = False
+) -> ComparedRun:
+    """Return what a comparison needs of a run.
+
+    Args:
+        judged: The run.
+        report: Its run report.
+        keep_series: Whether the evidence keeps its series; the log is let go in any case.
+    """
     evidence = judged.evidence
     series, validation = evidence.loss, evidence.validation_loss
     batch = evidence.config.effective_batch
     return ComparedRun(
         job_id=evidence.job.id,
-        judged=evolve(judged, evidence=_light(evidence)),
+        judged=evolve(judged, evidence=_light(evidence, keep_series=keep_series)),
         report=report,
         settings=settings_of(evidence.job),
         losses=np.asarray(series.values if series else (), dtype=np.float64),
@@ -81,8 +89,9 @@ def compared_run(judged: Judged, report: Mapping[str, Any]) -> ComparedRun:
     )
 
 
-def _light(evidence: RunEvidence) -> RunEvidence:
-    return evolve(evidence, series={}, log=None, gpu=None, cpu=None)
+def _light(evidence: RunEvidence, *, keep_series: bool) -> RunEvidence:
+    series = evidence.series if keep_series else {}
+    return evolve(evidence, series=series, log=None, gpu=None, cpu=None)
 
 
 def _pace(evidence: RunEvidence) -> Pace | None:

@@ -1,0 +1,1 @@
+"""What to try next: each proposal motivated by a finding, with its cost and its risk."""
