@@ -8,6 +8,7 @@ import attrs
 import pytest
 
 from aitk_core.errors import InvalidArgumentsError
+from aitk_core.evidence.retention import retention
 from aitk_training.configs.archs import archs
 from aitk_training.configs.build import (
     ConfigRequest,
@@ -15,7 +16,6 @@ from aitk_training.configs.build import (
     build_config,
     form_process,
 )
-from aitk_training.configs.retention import retention
 from aitk_training.configs.validate import config_faults
 
 if TYPE_CHECKING:

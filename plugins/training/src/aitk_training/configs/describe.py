@@ -8,7 +8,7 @@ from typing import Any, Final, Literal, TypeAlias
 
 import attrs
 
-from aitk_training.configs.retention import retention
+from aitk_core.evidence.retention import retention
 
 InfoSource: TypeAlias = Literal["config", "metadata"]
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from aitk_core.evidence.retention import retention
 from aitk_training.configs.archs import archs
-from aitk_training.configs.retention import retention
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
