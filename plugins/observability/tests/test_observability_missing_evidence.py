@@ -72,7 +72,7 @@ def test_pitfall_1_3_4_without_log_and_metrics_nothing_is_claimed(name: str) -> 
     assert_nothing_is_claimed(data)
     assert data["evaluation"]["coverage"] == 0
     assert data["intelligence"]["confidence"] == 0
-    assert set(data["run_report"]["not_assessed"]) == {"errors", "loss", "speed"}
+    assert set(data["run_report"]["not_assessed"]) == {"errors", "loss", "sources", "speed"}
 
 
 @pytest.mark.parametrize(

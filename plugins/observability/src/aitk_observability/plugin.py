@@ -101,7 +101,7 @@ def aitk_tools() -> Iterable[ToolSpec]:
 @hookimpl
 def aitk_analyzers() -> Iterable[AnalyzerSpec]:
     """Declare the analyzers of runs."""
-    for name in ("errors", "liveness", "loss", "speed"):
+    for name in ("checkpoints", "errors", "liveness", "loss", "sources", "speed"):
         yield AnalyzerSpec(name=name, analyze=Lazy(f"aitk_observability.analyzers.{name}:analyze"))
 
 

@@ -240,9 +240,15 @@ def _result(told: CompareResult) -> dict[str, Any]:
 
 def _confounders(run: ComparedRun, best: ComparedRun) -> dict[str, Any]:
     differences = run.settings.differences(best.settings)
+    # Software first: it changes what the same settings do.
+    software = [
+        {"path": f"environment.{name}", "value": version, "other": best.environment[name]}
+        for name, version in run.environment.items()
+        if name in best.environment and best.environment[name] != version
+    ]
     return {
-        "differs_in": unstructure(list(differences[:_DIFFERENCES])),
-        "differences": len(differences),
+        "differs_in": [*software, *unstructure(list(differences))][:_DIFFERENCES],
+        "differences": len(software) + len(differences),
         # One change can be credited with a difference, two cannot (PRACTICE R08).
-        "confounded": len(differences) > 1,
+        "confounded": len(software) + len(differences) > 1,
     }

@@ -13,6 +13,7 @@ from aitk_core.statistics.equal_samples import ValidationCurve
 from aitk_core.statistics.speed import gaps_of, median_of
 from aitk_observability.comparison.settings import Settings, settings_of
 from aitk_observability.report.assess import Judged
+from aitk_observability.report.sections import environment
 
 if TYPE_CHECKING:
     from aitk_core.evidence.records import RunEvidence
@@ -44,6 +45,8 @@ class ComparedRun:
     report: Mapping[str, Any]
     """The contract's run report."""
     settings: Settings
+    environment: Mapping[str, str]
+    """Versions of its software, as far as they are known."""
     losses: NDArray[np.float64]
     """(n,) float64 training losses."""
     steps: NDArray[np.int64]
@@ -77,6 +80,7 @@ def compared_run(
         judged=evolve(judged, evidence=_light(evidence, keep_series=keep_series)),
         report=report,
         settings=settings_of(evidence.job),
+        environment=environment(evidence),
         losses=np.asarray(series.values if series else (), dtype=np.float64),
         steps=np.asarray(series.steps if series else (), dtype=np.int64),
         validation=None

@@ -36,6 +36,8 @@ class Judged:
     """Facts of the errors analyzer."""
     liveness: Mapping[str, Any]
     """Facts of the liveness analyzer."""
+    checkpoints: Mapping[str, Any]
+    """Facts of the checkpoints analyzer."""
     not_assessed: Mapping[str, str]
     """Analyzers that could not judge, and why."""
     notes: tuple[str, ...]
@@ -69,6 +71,7 @@ def judge(evidence: RunEvidence, outcomes: Outcomes, *, scoring_method: str) -> 
         speed=speed,
         errors=errors,
         liveness=_facts(analyses, "liveness"),
+        checkpoints=_facts(analyses, "checkpoints"),
         not_assessed={
             name: analysis.reason for name, analysis in analyses.items() if not analysis.assessed
         },

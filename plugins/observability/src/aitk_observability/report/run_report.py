@@ -70,6 +70,7 @@ def run_report(
         "not_assessed": dict(judged.not_assessed),
         "notes": list(judged.notes),
         "provenance": sections.provenance(judged.evidence),
+        "checkpoints": judged.checkpoints,
         "quality_analysis": judged.quality,
         "speed_analysis": judged.speed,
         "error_analysis": judged.errors,

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
+from aitk_core.evidence.environment import read_environment
+
 if TYPE_CHECKING:
     from aitk_core.backend.records import CpuInfo, GpuAnswer, JobRow
     from aitk_core.evidence.records import RunEvidence
@@ -123,4 +125,21 @@ def provenance(evidence: RunEvidence) -> dict[str, Any]:
         "metric_keys": list(evidence.metric_keys),
         "collected_at_s": evidence.collected_at,
         "missing": dict(evidence.missing),
+        "environment": environment(evidence),
     }
+
+
+def environment(evidence: RunEvidence) -> dict[str, str]:
+    """Return versions of the run's software, as far as its log or a GPU in use shows them."""
+    found: dict[str, str] = {}
+    if evidence.log is not None:
+        scan = evidence.log.scan
+        found = read_environment(
+            line for line in scan.messages if line.number >= scan.run_first_line
+        )
+    if evidence.job.status == "running" and evidence.gpu is not None and evidence.gpu.gpus:
+        # Read now, so it is the run's own only while it runs.
+        first = evidence.gpu.gpus[0]
+        found |= {} if first.driver_version is None else {"driver": first.driver_version}
+        found |= {} if first.name is None else {"gpu": first.name}
+    return found
