@@ -54,6 +54,8 @@ class Session:
     progress: Callable[[float, float | None, str], Awaitable[None]] = _drop
     log: Callable[[str, str, Any], Awaitable[None]] = _drop
     announce: Callable[[str, str | None], Awaitable[None]] = _drop
+    shows_images: bool = False
+    """The client takes pictures in a tool's answer."""
     asks: frozenset[str] = frozenset()
     """Kinds of inquiry that the client answers: `question`, `completion`, `roots`."""
     ask: Callable[[Mapping[str, Inquiry]], Awaitable[Mapping[str, Reply]]] | None = None
@@ -99,6 +101,11 @@ class CallContext:
     def read_only(self) -> bool:
         """Tell whether this call may change nothing."""
         return self.session.policy.read_only
+
+    @property
+    def shows_images(self) -> bool:
+        """Tell whether the client takes pictures in an answer."""
+        return self.session.shows_images
 
     def now(self) -> float:
         """Return Unix time in seconds."""

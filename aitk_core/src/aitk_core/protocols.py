@@ -97,6 +97,11 @@ class ToolContext(Protocol):
         """Tell whether this call may change nothing."""
         ...
 
+    @property
+    def shows_images(self) -> bool:
+        """Tell whether the client takes pictures in an answer; a caller over HTTP does not."""
+        ...
+
     def now(self) -> float:
         """Return Unix time in seconds; tests pass their own."""
         ...

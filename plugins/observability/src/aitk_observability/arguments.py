@@ -39,6 +39,9 @@ class GetTrainingObservability:
         None, description="Runs to compare with; default: recent ones.", max_items=50
     )
     baseline_limit: int = arg(5, description="Runs at most.", minimum=1, maximum=50)
+    detail: Literal["full", "brief"] = arg(
+        "full", description="brief: verdict, findings, score and next step in few words."
+    )
     scoring_method: Literal["evidence_v1", "reference_v1"] = arg(
         "evidence_v1", description=_SCORING
     )

@@ -87,6 +87,8 @@ class Interaction:
             progress=self._report,
             log=self._log,
             announce=self._announce,
+            # No capability says so; image content is part of every revision of the protocol.
+            shows_images=True,
             asks=self._asks(),
             ask=self._ask,
         )

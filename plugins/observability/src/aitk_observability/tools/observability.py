@@ -45,6 +45,11 @@ async def get_training_observability(
         return build(arguments, judged, config_context=config_context, baselines=baselines)
 
     data = await context.run(report)
+    if arguments.detail == "brief":
+        from aitk_observability.report.brief import in_few_words
+
+        # Its findings are the summary; a second text would only repeat them.
+        return ToolResult(data=in_few_words(data))
     return ToolResult(data=data, summary=summarize(data))
 
 
