@@ -108,7 +108,7 @@ PITFALLS: Final[dict[int, str]] = {
     # F. Concurrency, performance, resources
     81: "test_pitfall_81_health_answers_64_clients_while_a_tool_computes",
     82: DATASETS + "regular files only",
-    83: "test_pitfall_83_a_report_costs_six_requests_over_two_connections_each_thing_once",
+    83: "test_pitfall_83_a_report_costs_few_requests_over_two_connections_each_thing_once",
     84: ALERTS + "state under concurrency",
     85: ALERTS + "the job is part of the key",
     86: ALERTS + "nothing new, no call",

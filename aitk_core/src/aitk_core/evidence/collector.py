@@ -1,7 +1,9 @@
 """Collects a run's evidence from the backend: structured metrics first, the log as fallback.
 
-One run costs at most six requests over the client's two connections, and one more for each
-further 20,000 logged steps (the loss route's page).
+One run costs six requests over the client's two connections: its row, losses, log, GPUs,
+processor and the other jobs. One more comes for the validation loss and each further metric
+where the run has them, and for each further 20,000 logged steps (the loss route's page). The
+learning rate is read from the log's bars, which show it at every step.
 """
 
 from __future__ import annotations
@@ -14,20 +16,29 @@ from aitk_core.backend.protocol import LOG_TAIL_BYTES
 from aitk_core.errors import BackendError, JobNotFoundError
 from aitk_core.evidence.config import read_config
 from aitk_core.evidence.logscan import scan_log
-from aitk_core.evidence.records import LOSS, VALIDATION_LOSS, LogFacts, RunEvidence, Series
+from aitk_core.evidence.peers import peers_of
+from aitk_core.evidence.records import (
+    LEARNING_RATE,
+    LOSS,
+    VALIDATION_LOSS,
+    LogFacts,
+    RunEvidence,
+    Series,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Mapping
+    from collections.abc import Awaitable, Iterable, Mapping, Sequence
 
     from aitk_core.backend.protocol import Backend
     from aitk_core.backend.records import JobRow, LogChunk, MetricPage
-    from aitk_core.evidence.logscan import LogScan
     from aitk_core.protocols import ToolContext
 
 T = TypeVar("T")
 
 _KEPT_LINES: Final = 20_000
 """Largest `lines` argument of any tool of the contract."""
+_OTHER_KEYS: Final = 6
+"""Further metrics read at most; the trainer's modes add up to three (API.md section 12.3)."""
 
 
 async def collect_run(
@@ -71,11 +82,14 @@ async def collect_run(
             job_id=job_id,
         )
     keys = losses.keys if losses is not None else ()
-    validation, active = await _further(backend, job_id, keys, missing, with_system=with_system)
+    further, rows = await asyncio.gather(
+        _further(backend, job_id, keys, missing),
+        _optional("jobs", backend.jobs(), missing) if with_system else _nothing(),
+    )
     log = None
     if chunk is not None:
         log = await context.run(_scan, chunk, job)
-    series = _series(losses, validation, log)
+    series = _series([losses, *further], log)
     return RunEvidence(
         job=job,
         config=run_config,
@@ -84,30 +98,22 @@ async def collect_run(
         log=log,
         gpu=gpu,
         cpu=cpu,
-        active_jobs=active,
+        active_jobs=None if rows is None else sum(row.is_active for row in rows.jobs),
+        peers=None if rows is None else peers_of(job, rows.jobs),
         collected_at=context.now(),
         missing=missing,
     )
 
 
 async def _further(
-    backend: Backend,
-    job_id: str,
-    keys: tuple[str, ...],
-    missing: dict[str, str],
-    *,
-    with_system: bool,
-) -> tuple[MetricPage | None, int | None]:
-    """Spend the sixth request on what matters most: validation loss, else who else runs."""
-    if VALIDATION_LOSS in keys:
-        page = await _optional(
-            "validation metrics", backend.metric_series(job_id, VALIDATION_LOSS), missing
-        )
-        return page, None
-    if not with_system:
-        return None, None
-    active = await _optional("active jobs", backend.jobs(only_active=True), missing)
-    return None, None if active is None else len(active.jobs)
+    backend: Backend, job_id: str, keys: tuple[str, ...], missing: dict[str, str]
+) -> list[MetricPage | None]:
+    """Return the validation loss and what else was recorded, such as losses of its parts."""
+    others = [key for key in keys if key not in (LOSS, VALIDATION_LOSS, LEARNING_RATE)]
+    wanted = [key for key in (VALIDATION_LOSS,) if key in keys] + others[:_OTHER_KEYS]
+    return await asyncio.gather(
+        *(_optional(f"metric {key}", backend.metric_series(job_id, key), missing) for key in wanted)
+    )
 
 
 async def _nothing() -> None:
@@ -135,11 +141,9 @@ def _scan(chunk: LogChunk, job: JobRow) -> LogFacts:
     )
 
 
-def _series(
-    losses: MetricPage | None, validation: MetricPage | None, log: LogFacts | None
-) -> dict[str, Series]:
+def _series(pages: Iterable[MetricPage | None], log: LogFacts | None) -> dict[str, Series]:
     found: dict[str, Series] = {}
-    for page in (losses, validation):
+    for page in pages:
         if page is not None and len(page):
             found[page.key] = Series(
                 key=page.key,
@@ -149,26 +153,27 @@ def _series(
                 source="metrics",
                 truncated=page.truncated,
             )
-    if LOSS not in found and log is not None:
-        from_log = _loss_of_log(log.scan)
-        if from_log is not None:
-            found[LOSS] = from_log
+    if log is not None:
+        readings = log.scan.readings
+        for key, values in ((LOSS, readings.loss), (LEARNING_RATE, readings.lr)):
+            shown = None if key in found else _of_bars(key, readings.step, values)
+            if shown is not None:
+                found[key] = shown
     return found
 
 
-def _loss_of_log(scan: LogScan) -> Series | None:
-    readings = scan.readings
+def _of_bars(key: str, steps: Sequence[int], values: Sequence[float]) -> Series | None:
     rows = [
-        (step, loss)
-        for step, loss in zip(readings.step, readings.loss, strict=True)
-        if loss == loss  # noqa: PLR0124 - NaN: no loss in that bar
+        (step, value)
+        for step, value in zip(steps, values, strict=True)
+        if value == value  # noqa: PLR0124 - NaN: that bar did not show it
     ]
     if not rows:
         return None
     return Series(
-        key=LOSS,
+        key=key,
         steps=array("q", [step for step, _ in rows]),
         wall_times=array("d", [float("nan")] * len(rows)),
-        values=array("d", [loss for _, loss in rows]),
+        values=array("d", [value for _, value in rows]),
         source="log",
     )

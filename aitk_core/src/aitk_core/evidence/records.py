@@ -10,10 +10,12 @@ from attrs import field, frozen
 from aitk_core.backend.records import CpuInfo, GpuAnswer, JobRow
 from aitk_core.evidence.config import RunConfig
 from aitk_core.evidence.logscan import LogScan
+from aitk_core.evidence.peers import PeerRun
 
 LOSS: str = "loss/loss"
 """The trainer's key; plain `loss` matches nothing (backend/API.md section 4.9)."""
 VALIDATION_LOSS: str = "val/loss"
+LEARNING_RATE: str = "learning_rate"
 
 
 @frozen(kw_only=True)
@@ -75,6 +77,8 @@ class RunEvidence:
     cpu: CpuInfo | None = None
     active_jobs: int | None = None
     """Jobs that run or wait, this one included; None where it was not asked."""
+    peers: tuple[PeerRun, ...] | None = None
+    """Finished runs of the same model, resolution, batch and GPU; None where it was not asked."""
     collected_at: float
     """Unix seconds."""
     missing: Mapping[str, str] = field(factory=dict)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from aitk_core.evidence.records import LEARNING_RATE, LOSS, VALIDATION_LOSS
 from aitk_core.records.findings import Analysis
 from aitk_core.statistics.blowup import one_step_blowup
 from aitk_core.statistics.cleaning import clean, numeric_health
@@ -56,6 +57,13 @@ def analyze(evidence: RunEvidence) -> Analysis:
             "best_value": verdict.best_value,
         }
         findings += said.overfitting(verdict)
+    others = {
+        key: summarize(clean(list(one.values), list(one.steps)).values)
+        for key, one in evidence.series.items()
+        if key not in (LOSS, VALIDATION_LOSS, LEARNING_RATE)
+    }
+    if others:
+        facts["other_metrics"] = others
     facts["status"] = _status(findings, facts)
     return Analysis(findings=tuple(findings), facts=facts)
 

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 _PAUSE_FACTOR = 2.0
 """A gap over twice the median is a pause, not a step (STATS.md section 10)."""
+_LEAST_PEERS = 3
+"""Fewer finished runs do not show how far apart such runs lie; ours."""
 _TREND_WORDS = {"slow": "slowing_down", "ok": "stable", "recovered": "stable"}
 
 
@@ -56,6 +58,8 @@ def analyze(evidence: RunEvidence) -> Analysis:
     if slow.verdict == "undetermined":
         # Too few steps to compare with: what was measured is told, what was not is not judged.
         facts["status"] = "unknown"
+    past = _past_runs(evidence, median_of(sustained))
+    facts |= {"past_runs": past} if past is not None else {}
     if slow.baseline_s and slow.recent_s:
         facts["relative_to_best"] = round(min(1.0, slow.baseline_s / slow.recent_s), 4)
     if pauses is not None:
@@ -89,6 +93,24 @@ def _delta(slow: SlowdownResult) -> float | None:
     if slow.estimate is None or slow.estimate <= 0:
         return None
     return round(100 * (1 / slow.estimate - 1), 2)
+
+
+def _past_runs(evidence: RunEvidence, own_s: float) -> dict[str, Any] | None:
+    """Return how the run compares with finished ones of its kind; None where nobody asked."""
+    if evidence.peers is None:
+        return None
+    paces = sorted(peer.seconds_per_step for peer in evidence.peers)
+    if not paces:
+        return {"n": 0, "reason": "no finished run of this model, resolution, batch and GPU"}
+    return {
+        "n": len(paces),
+        "median_seconds_per_step": float(np.median(paces)),
+        "slowest_seconds_per_step": paces[-1],
+        "own_seconds_per_step": own_s,
+        # Within what such runs have shown, nothing is said: other programs move it that far.
+        "relative_to_slowest": round(min(1.0, paces[-1] / own_s), 4),
+        "counts": len(paces) >= _LEAST_PEERS,
+    }
 
 
 def _pauses(pauses: PauseResult) -> dict[str, Any]:

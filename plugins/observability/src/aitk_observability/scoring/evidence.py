@@ -11,7 +11,9 @@ overall score, no grade and no pass. Names, weights and grades are the contract'
 - stability: 100, lowered to the cap of the worst event seen (`_CAPS`). Assessed from 100
   usable losses on, or once an event was seen.
 - speed: 100 times the run's best sustained speed share: the median time of steps 21 to 120
-  over the last 20, at most 1. Assessed from 140 step times on.
+  over the last 20, at most 1. Assessed from 140 step times on. Where three or more finished
+  runs of the same model, resolution, batch and GPU are known, and this one is slower than the
+  slowest of them, times the ratio.
 """
 
 from __future__ import annotations
@@ -101,6 +103,9 @@ def components_of(
     if stability is None:
         reasons["stability"] = f"fewer than {_STABILITY_N} usable losses"
     share = speed.get("relative_to_best")
+    past = speed.get("past_runs", {})
+    if share is not None and past.get("counts"):
+        share *= past["relative_to_slowest"]
     pace = None if share is None else round(100.0 * share, 2)
     if pace is None:
         reasons["speed"] = "too few step times to compare with the run's own early speed"
