@@ -131,6 +131,61 @@ def test_a_recorded_log_in_pieces_gives_the_same_scan(size: int) -> None:
     assert scanner.finish() == scan_log(text, bar_name="corrupt_image")
 
 
+@settings(deadline=None, max_examples=300)
+@given(
+    text=TEXTS,
+    cuts=st.lists(st.integers(min_value=0, max_value=5000), max_size=6),
+    bar_name=st.sampled_from([NAME, None]),
+)
+def test_a_look_between_shows_what_a_scan_of_the_text_so_far_finds_and_changes_nothing(
+    text: str, cuts: list[int], bar_name: str | None
+) -> None:
+    scanner = LogScanner(bar_name=bar_name)
+    edges = [0, *sorted(cut % (len(text) + 1) for cut in cuts), len(text)]
+    for start, end in itertools.pairwise(edges):
+        scanner.feed(text[start:end])
+        looked = scanner.snapshot(lines=20_000, readings=20_000)
+        assert looked == scan_log(text[:end], bar_name=bar_name)
+    assert scanner.finish() == scan_log(text, bar_name=bar_name)
+
+
+@settings(deadline=None, max_examples=300)
+@given(text=TEXTS, lines=st.integers(0, 8), readings=st.integers(0, 4))
+def test_a_look_with_limits_shows_the_end_of_what_a_whole_one_shows(
+    text: str, lines: int, readings: int
+) -> None:
+    scanner = LogScanner(bar_name=NAME)
+    scanner.feed(text)
+    looked = scanner.snapshot(lines=lines, readings=readings)
+    whole = scanner.finish()
+    assert list(looked.lines) == list(whole.lines)[len(whole.lines) - len(looked.lines) :]
+    assert len(looked.lines) == min(lines, len(whole.lines))
+    assert looked.line_count == whole.line_count
+    for column in ("step", "line", "loss", "rate_it_per_s"):
+        shown, known = getattr(looked.readings, column), getattr(whole.readings, column)
+        assert shown.tobytes() == known[len(known) - len(shown) :].tobytes()
+    assert set(looked.readings.nonfinite_steps) <= set(looked.readings.step)
+
+
+def test_a_look_costs_the_same_memory_after_any_length_of_log() -> None:
+    def peak_bytes(steps: int) -> int:
+        scanner = LogScanner(bar_name=NAME)
+        for step in range(steps):
+            scanner.feed(
+                f"\rmy_lora:   3%|3         | {step}/99999 "
+                f"[00:01<00:29,  1.00s/it, lr: 1.0e-03 loss: {step:.3e}]message {step}\n"
+            )
+        tracemalloc.start()
+        try:
+            looked = scanner.snapshot(lines=200, readings=200)
+            assert len(looked.readings) == 201
+            return tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+
+    assert peak_bytes(20_000) < 1.25 * peak_bytes(1000)
+
+
 def test_a_finished_scanner_takes_no_more_text_and_repeats_its_answer() -> None:
     scanner = LogScanner(bar_name=None)
     scanner.feed("a")

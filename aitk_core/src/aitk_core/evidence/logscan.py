@@ -5,6 +5,7 @@ What the lines mean is in API.md sections 12.1 and 12.2 and in RUNBOOK section 7
 
 from __future__ import annotations
 
+import copy
 import re
 from collections import deque
 from collections.abc import Mapping
@@ -20,6 +21,7 @@ from aitk_core.evidence.progress import (
     LONGEST_TRAINING_BAR,
     OPEN_ENDED_BAR,
     TRAINING_BAR,
+    OtherBar,
     ProgressReadings,
     ReadingsBuilder,
     is_training_postfix,
@@ -40,19 +42,6 @@ _RAW_FACTOR: Final = 4
 
 _NAN_MESSAGE: Final = "loss is nan"
 """What the trainer prints for a step without a finite loss (API.md section 12.3)."""
-
-
-@attrs.frozen(kw_only=True)
-class OtherBar:
-    """The last state of a bar that is not training progress: evidence of the phase."""
-
-    description: str
-    """Empty for a bar without one."""
-    number: int
-    """Physical line of the last redraw."""
-    percent: int | None
-    """0 to 100, None where the total is not known."""
-    text: str
 
 
 @attrs.frozen(kw_only=True)
@@ -179,6 +168,30 @@ class LogScanner:
             self._part = ""
             self._scan = self._result()
         return self._scan
+
+    def snapshot(self, *, lines: int, readings: int) -> LogScan:
+        """Return what `finish` would, without ending; feeding on is as if nobody had looked.
+
+        The cost depends on the two limits and on the scanner's bounds, not on what was read.
+
+        Args:
+            lines: How many logical lines to return, 0 or more.
+            readings: How many of the steps that are over to return, 0 or more; the one that
+                is under way comes on top.
+        """
+        twin = copy.copy(self)
+        vars(twin).update(
+            _tail=self._tail.copy(lines),
+            _readings=self._readings.copy(readings),
+            _event_reader=copy.copy(self._event_reader),
+            _events=self._events.copy(),
+            # Drafts point at each other; there are at most 100, of 120 lines each.
+            _tracebacks=copy.deepcopy(self._tracebacks),
+            _nan_lines=self._nan_lines.copy(),
+            _other_bars=self._other_bars.copy(),
+            _restarts=self._restarts.copy(),
+        )
+        return twin.finish()
 
     def _result(self) -> LogScan:
         lines = self._tail.lines()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import deque
+from itertools import islice
 from operator import itemgetter
 from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
@@ -77,6 +78,13 @@ class Ends(Generic[T]):
         else:
             self._last.append(item)
 
+    def copy(self) -> Ends[T]:
+        """Return the same items in a store of its own."""
+        twin: Ends[T] = Ends(self._keep)
+        twin.count = self.count
+        vars(twin).update(_first=self._first.copy(), _last=self._last.copy())
+        return twin
+
     def __iter__(self) -> Iterator[T]:
         """Go through the kept items in their order."""
         yield from self._first
@@ -93,6 +101,14 @@ class Tail:
         self._lines: deque[tuple[int, str, bool]] = deque()
         self._keep_lines = keep_lines
         self._chars = 0
+
+    def copy(self, keep_lines: int) -> Tail:
+        """Return the last lines in a store of its own; the cost depends on their number only."""
+        twin = Tail(min(keep_lines, self._keep_lines))
+        twin.open_bars.update(self.open_bars)
+        lines = deque(reversed(list(islice(reversed(self._lines), keep_lines))))
+        vars(twin).update(_lines=lines, _chars=sum(len(text) for _, text, _ in lines))
+        return twin
 
     def message(self, number: int, text: str) -> None:
         """Add a message; the bars drawn before it stand before it."""

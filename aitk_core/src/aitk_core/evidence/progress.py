@@ -7,6 +7,7 @@ The shape is tqdm's (`std.py`, `format_meter`) as API.md section 12.2 measured i
 
 from __future__ import annotations
 
+import copy
 import math
 import re
 from array import array
@@ -143,6 +144,19 @@ def _all_as_bytes(series: Mapping[str, array[float]]) -> dict[str, bytes]:
 
 
 @attrs.frozen(kw_only=True)
+class OtherBar:
+    """The last state of a bar that is not training progress: evidence of the phase."""
+
+    description: str
+    """Empty for a bar without one."""
+    number: int
+    """Physical line of the last redraw."""
+    percent: int | None
+    """0 to 100, None where the total is not known."""
+    text: str
+
+
+@attrs.frozen(kw_only=True)
 class ProgressReadings:
     """What the training bar said, one entry for each step: parallel arrays, steps ascending.
 
@@ -234,6 +248,23 @@ class ReadingsBuilder:
         if self._pending_text is not None:
             self._commit(ended=True)
         self._pending_text = self._first = self._last = self._previous_postfix = None
+
+    def copy(self, readings: int) -> ReadingsBuilder:
+        """Return a builder of its own that holds the last readings and what is pending."""
+        start = max(0, len(self._step) - readings)
+        first = self._step[start] if start < len(self._step) else math.inf
+        twin = copy.copy(self)
+        vars(twin).update(
+            _step=self._step[start:],
+            _line=self._line[start:],
+            _elapsed_s=self._elapsed_s[start:],
+            _rate_it_per_s=self._rate_it_per_s[start:],
+            _loss=self._loss[start:],
+            _lr=self._lr[start:],
+            _extra={name: values[start:] for name, values in self._extra.items()},
+            _nonfinite=self._nonfinite[bisect_left(self._nonfinite, first) :],
+        )
+        return twin
 
     def finish(self) -> ProgressReadings:
         """Return the readings."""
