@@ -31,11 +31,12 @@ if TYPE_CHECKING:
 
     from aitk_core.backend.protocol import Backend
     from aitk_core.backend.records import JobRow, LogChunk, MetricPage
+    from aitk_core.evidence.logscan import LogScan
     from aitk_core.protocols import ToolContext
 
 T = TypeVar("T")
 
-_KEPT_LINES: Final = 20_000
+KEPT_LINES: Final = 20_000
 """Largest `lines` argument of any tool of the contract."""
 _OTHER_KEYS: Final = 6
 """Further metrics read at most; the trainer's modes add up to three (API.md section 12.3)."""
@@ -70,10 +71,10 @@ async def collect_run(
     run_config = read_config(config if config is not None else job.config)
     missing: dict[str, str] = {}
     losses, chunk, gpu, cpu = await asyncio.gather(
-        _optional("metrics", backend.metric_series(job_id, LOSS), missing),
-        _optional("log", backend.log_tail(job_id, max_bytes=log_bytes), missing),
-        _optional("gpu", backend.gpu(), missing) if with_system else _nothing(),
-        _optional("cpu", backend.cpu(), missing) if with_system else _nothing(),
+        optional("metrics", backend.metric_series(job_id, LOSS), missing),
+        optional("log", backend.log_tail(job_id, max_bytes=log_bytes), missing),
+        optional("gpu", backend.gpu(), missing) if with_system else _nothing(),
+        optional("cpu", backend.cpu(), missing) if with_system else _nothing(),
     )
     if losses is None and chunk is None:
         raise BackendError(
@@ -84,7 +85,7 @@ async def collect_run(
     keys = losses.keys if losses is not None else ()
     further, rows = await asyncio.gather(
         _further(backend, job_id, keys, missing),
-        _optional("jobs", backend.jobs(), missing) if with_system else _nothing(),
+        optional("jobs", backend.jobs(), missing) if with_system else _nothing(),
     )
     log = None
     if chunk is not None:
@@ -112,7 +113,7 @@ async def _further(
     others = [key for key in keys if key not in (LOSS, VALIDATION_LOSS, LEARNING_RATE)]
     wanted = [key for key in (VALIDATION_LOSS,) if key in keys] + others[:_OTHER_KEYS]
     return await asyncio.gather(
-        *(_optional(f"metric {key}", backend.metric_series(job_id, key), missing) for key in wanted)
+        *(optional(f"metric {key}", backend.metric_series(job_id, key), missing) for key in wanted)
     )
 
 
@@ -120,7 +121,12 @@ async def _nothing() -> None:
     """Stand for what was not asked for."""
 
 
-async def _optional(what: str, request: Awaitable[T], missing: dict[str, str]) -> T | None:
+async def optional(what: str, request: Awaitable[T], missing: dict[str, str]) -> T | None:
+    """Return what a request gives, or None with the reason noted in `missing`.
+
+    Raises:
+        JobNotFoundError: The job is gone.
+    """
     try:
         return await request
     except JobNotFoundError:
@@ -130,14 +136,25 @@ async def _optional(what: str, request: Awaitable[T], missing: dict[str, str]) -
         return None
 
 
+def bar_name(job: JobRow) -> str | None:
+    """Return what the training bar of a job is called.
+
+    It bears the name in the config that the run was started with, whichever one counts.
+    """
+    return read_config(job.config).name or job.name
+
+
+def is_tail(chunk: LogChunk) -> bool:
+    """Tell whether a log that was asked for as a whole has older text than the answer."""
+    # The route itself cuts what is longer, and does not say so.
+    return chunk.truncated or chunk.offset > LOG_TAIL_BYTES
+
+
 def _scan(chunk: LogChunk, job: JobRow) -> LogFacts:
-    # The bar bears the name in the config that the run was started with, whichever one counts.
-    name = read_config(job.config).name or job.name
     return LogFacts(
-        scan=scan_log(chunk.text, bar_name=name, keep_lines=_KEPT_LINES),
+        scan=scan_log(chunk.text, bar_name=bar_name(job), keep_lines=KEPT_LINES),
         size_bytes=chunk.offset,
-        # The route itself cuts what is longer, and does not say so.
-        truncated=chunk.truncated or chunk.offset > LOG_TAIL_BYTES,
+        truncated=is_tail(chunk),
     )
 
 
@@ -154,12 +171,17 @@ def _series(pages: Iterable[MetricPage | None], log: LogFacts | None) -> dict[st
                 truncated=page.truncated,
             )
     if log is not None:
-        readings = log.scan.readings
-        for key, values in ((LOSS, readings.loss), (LEARNING_RATE, readings.lr)):
-            shown = None if key in found else _of_bars(key, readings.step, values)
-            if shown is not None:
-                found[key] = shown
+        add_from_bars(found, log.scan)
     return found
+
+
+def add_from_bars(found: dict[str, Series], scan: LogScan) -> None:
+    """Add what the training bar showed of a metric that the database did not give."""
+    readings = scan.readings
+    for key, values in ((LOSS, readings.loss), (LEARNING_RATE, readings.lr)):
+        shown = None if key in found else _of_bars(key, readings.step, values)
+        if shown is not None:
+            found[key] = shown
 
 
 def _of_bars(key: str, steps: Sequence[int], values: Sequence[float]) -> Series | None:

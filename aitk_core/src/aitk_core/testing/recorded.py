@@ -153,7 +153,8 @@ def _of_job(run: Recording, what: str, query: Mapping[str, str]) -> dict[str, An
 
 
 def _log(run: Recording, query: Mapping[str, str]) -> dict[str, Any]:
-    data = run.log.encode("utf-8")
+    # As bytes that are no UTF-8 are kept: a character may be half written.
+    data = run.log.encode("utf-8", "surrogateescape")
     if not data:
         return {"log": "", "offset": 0, "reset": True}
     offset = int(query["offset"]) if "offset" in query else None
