@@ -181,6 +181,45 @@ def test_bundled_takes_in_whole_schemas_and_deep_pointers(
     assert not alone.is_valid({"again": {"x": 1}})
 
 
+def test_an_outline_is_two_levels_deep_and_refers_to_nothing(
+    store: Callable[..., ContractStore],
+) -> None:
+    deep = {
+        "type": "object",
+        "description": "A part.",
+        "required": ["b"],
+        "properties": {
+            "b": {
+                "type": "object",
+                "description": "Deeper.",
+                "required": ["c"],
+                "properties": {"c": {"type": "integer"}},
+            }
+        },
+    }
+    schema = {
+        "$id": "https://acme.test/answer.v1.schema.json",
+        "type": "object",
+        "required": ["a"],
+        "properties": {
+            "a": deep,
+            "d": {"$ref": "#/$defs/own", "description": "Stays."},
+            "e": {"oneOf": [{"$ref": "#/$defs/own"}, {"type": "object"}]},
+            "$ref": {"type": "string"},
+        },
+        "$defs": {"own": {"type": "object", "description": "Own.", "required": ["x"]}},
+    }
+    outline = store(answer=schema).outline("answer.v1")
+    assert outline["required"] == ["a"]
+    parts = outline["properties"]
+    assert parts["a"]["required"] == ["b"]
+    assert parts["a"]["properties"]["b"] == {"type": "object", "description": "Deeper."}
+    assert parts["d"] == {"type": "object", "description": "Stays."}
+    assert parts["e"] == {"anyOf": [{"type": "object", "description": "Own."}, {"type": "object"}]}
+    assert parts["$ref"] == {"type": "string"}
+    assert "$defs" not in outline
+
+
 def test_bundled_names_a_reference_it_cannot_follow(store: Callable[..., ContractStore]) -> None:
     found = store(
         other={"properties": {"x": {}}},

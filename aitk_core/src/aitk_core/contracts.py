@@ -42,6 +42,7 @@ class ContractStore:
         self._files: dict[str, Traversable] = {}
         self._loaded: dict[str, dict[str, Any]] = {}
         self._bundles: dict[str, dict[str, Any]] = {}
+        self._outlines: dict[str, dict[str, Any]] = {}
         self._validators: dict[str, Draft202012Validator] = {}
         self._references: Any = None
 
@@ -96,6 +97,20 @@ class ContractStore:
         if name not in self._bundles:
             self._bundles[name] = _Bundle(self, name).schema()
         return self._bundles[name]
+
+    def outline(self, name: str) -> dict[str, Any]:
+        """Return the schema two levels deep, shared definitions by type and description only.
+
+        What fits the contract fits its outline. A client gets this in the list of tools, where
+        the whole would cost it far more than it is read; the whole is published in `schemas/`.
+
+        Raises:
+            UnknownContractError: No such contract, or a reference of it leads nowhere.
+        """
+        if name not in self._outlines:
+            bundle = dict(self.bundled(name))
+            self._outlines[name] = _outlined(bundle, bundle.pop("$defs", {}))
+        return self._outlines[name]
 
     def check_output(self, contract: str, value: object) -> None:
         """Check an answer against its contract.
@@ -225,6 +240,38 @@ def check_object(what: str, value: object) -> None:
     check_json(what, value)
     if not isinstance(value, dict):
         raise OutputSchemaViolationError(f"answer of {what} is not an object", contract=what)
+
+
+_TOLD: Final = ("type", "description", "enum", "const")
+_LEVELS: Final = 2
+"""Of properties that an outline shows: those of the answer, and those of each part of it."""
+
+
+def _outlined(value: Any, definitions: Mapping[str, Any], level: int = 0) -> Any:
+    if isinstance(value, list):
+        return [_outlined(item, definitions, level) for item in value]
+    if not isinstance(value, dict):
+        return value
+    reference = value.get("$ref")
+    if isinstance(reference, str):
+        target = definitions.get(reference.removeprefix("#/$defs/"), {})
+        return {k: target[k] for k in _TOLD if k in target} | _told(value)
+    if level >= _LEVELS:
+        return _told(value)
+    found = {
+        key: {name: _outlined(one, definitions, level + 1) for name, one in item.items()}
+        if key == "properties"
+        else _outlined(item, definitions, level)
+        for key, item in value.items()
+    }
+    if isinstance(value.get("oneOf"), list):
+        # Members that were told apart by what is left out now may both fit.
+        found["anyOf"] = found.pop("oneOf")
+    return found
+
+
+def _told(value: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value[key] for key in _TOLD if key in value}
 
 
 def check_json(what: str, value: object) -> None:

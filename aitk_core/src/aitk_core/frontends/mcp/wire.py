@@ -50,7 +50,7 @@ def tool(spec: ToolSpec, contracts: ContractStore) -> t.Tool:
         title=spec.title or None,
         description=spec.description,
         input_schema=dict(spec.input_schema),
-        output_schema=contracts.bundled(spec.contract) if spec.contract else None,
+        output_schema=contracts.outline(spec.contract) if spec.contract else None,
         annotations=t.ToolAnnotations(
             title=spec.title or None,
             read_only_hint=spec.read_only,
