@@ -1,19 +1,28 @@
 """No secret reaches an answer, an error or a log."""
 
+from __future__ import annotations
+
 import asyncio
+import json
 import logging
-from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aitk_core.application import Application
 from aitk_core.context import Session
-from aitk_core.errors import AitkError
+from aitk_core.errors import AitkError, NotFoundError
 from aitk_core.services.redaction import Redactor
+from aitk_core.specs import PromptSpec, ResourceSpec
+from aitk_core.testing.plugins import fake_application, lazy, with_dispatcher
 from aitk_core.testing.recorded import Recording, recorded_backend
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from aitk_core.application import Application
+    from aitk_core.dispatch import Dispatcher
 
 HUB = "hf_" + "a1B2" * 8
 
@@ -22,6 +31,13 @@ HUB = "hf_" + "a1B2" * 8
 def test_no_text_keeps_a_secret(before: str, after: str) -> None:
     secret = "s3cret-token"  # noqa: S105 - invented
     assert secret not in Redactor([secret]).text(f"{before}{secret}{after}")
+
+
+@pytest.mark.parametrize("ensure_ascii", [True, False])
+def test_a_secret_goes_from_a_json_text_too(ensure_ascii: bool) -> None:  # noqa: FBT001 - a parameter
+    secret = 'p"ss\\wörd'  # noqa: S105 - invented
+    text = json.dumps({"key": f"a{secret}b"}, ensure_ascii=ensure_ascii)
+    assert json.loads(Redactor([secret]).text(text)) == {"key": "a[redacted]b"}
 
 
 def test_longer_secrets_go_first() -> None:
@@ -51,6 +67,27 @@ def test_tokens_in_a_log_never_leave(application_with: Callable[..., Application
         answer = asyncio.run(ask(tool))
         assert HUB not in f"{answer.data}{answer.summary}"
         assert "my-own-secret" not in f"{answer.data}{answer.summary}"
+
+
+def test_the_error_of_a_resource_and_of_a_prompt_is_redacted() -> None:
+    secret = "tok-123456"  # noqa: S105 - invented
+
+    async def refuse(*_arguments: Any) -> Any:
+        raise NotFoundError(f"no {secret}", remedy=f"not {secret}", key=secret)
+
+    application = fake_application(
+        aitk_resources=[ResourceSpec(uri="a://b", name="b", description="B.", read=lazy(refuse))],
+        aitk_prompts=[PromptSpec(name="c", description="C.", render=lazy(refuse))],
+        environment={"AI_TOOLKIT_AUTH": secret},
+    )
+
+    async def use(dispatcher: Dispatcher, session: Session) -> list[Any]:
+        asked = [dispatcher.read("a://b", session), dispatcher.render("c", {}, session)]
+        return await asyncio.gather(*asked, return_exceptions=True)
+
+    told = [error.to_json() for error in with_dispatcher(application, use)]
+    assert [error["message"] for error in told] == ["no [redacted]"] * 2
+    assert secret not in str(told)
 
 
 def test_errors_and_log_records_are_redacted(

@@ -140,9 +140,7 @@ class Dispatcher:
         try:
             return await self._call(name, arguments, session, deadline=deadline, clock=clock)
         except AitkError as error:
-            error.args = (self._redactor.text(str(error)),)
-            error.remedy = self._redactor.text(error.remedy)
-            error.details = self._redactor.json(error.details)
+            self._redact(error)
             logger.info("%s refused %r: %s: %s", session.request_id, name, error.code, error)
             raise
 
@@ -290,7 +288,8 @@ class Dispatcher:
                 content = await self._guard(
                     uri, owned.spec.read, uri, parts, self._context(session)
                 )
-                return self._sendable(content)
+                # Away from the event loop: a long text takes milliseconds to check.
+                return await self._checks.run(self._sendable, content)
         raise ResourceNotFoundError(f"no resource {uri[:200]!r}", uri=_clean(uri[:500]))
 
     async def render(
@@ -337,6 +336,12 @@ class Dispatcher:
             return []
         return await self._guard(name, lazy, argument, typed, self._context(session))
 
+    def _redact(self, error: AitkError) -> None:
+        """Take the secrets out of what an error says."""
+        error.args = (self._redactor.text(str(error)),)
+        error.remedy = self._redactor.text(error.remedy)
+        error.details = self._redactor.json(error.details)
+
     def _context(self, session: Session) -> CallContext:
         return CallContext(services=self._services, session=session)
 
@@ -348,7 +353,8 @@ class Dispatcher:
         try:
             async with scope:
                 return await code.load()(*arguments)
-        except AitkError:
+        except AitkError as error:
+            self._redact(error)
             raise
         except (Exception, SystemExit) as error:  # a plugin may fail in any way
             if scope.expired() and isinstance(error, TimeoutError):

@@ -6,6 +6,7 @@ the trainer's environment holds and a config or log can show (backend/API.md sec
 
 from __future__ import annotations
 
+import json
 import re
 from typing import TYPE_CHECKING, Any, Final
 
@@ -25,7 +26,12 @@ class Redactor:
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
         """Take the secrets to hide."""
-        known = sorted({s for s in secrets if len(s) >= _SHORTEST}, key=len, reverse=True)
+        plain = {s for s in secrets if len(s) >= _SHORTEST}
+        # A resource may be a JSON text, where quotes and backslashes are escaped.
+        escaped = {
+            json.dumps(s, ensure_ascii=choice)[1:-1] for s in plain for choice in (True, False)
+        }
+        known = sorted(plain | escaped, key=len, reverse=True)
         self._pattern = re.compile("|".join([*map(re.escape, known), _HUB_PATTERN]))
 
     def text(self, text: str) -> str:
