@@ -88,6 +88,24 @@ def test_a_narrowed_caller_keeps_its_policy_in_nested_calls() -> None:
     with_dispatcher(fake_application(calling("echo-all"), ECHO), use)
 
 
+def test_a_context_offers_what_is_installed_and_allowed_to_this_caller() -> None:
+    async def look(_arguments: Any, context: ToolContext) -> ToolResult:
+        names = ("echo-all", "need", "write", "not-installed")
+        return ToolResult(data={name: context.offers(name) for name in names})
+
+    async def use(dispatcher: Dispatcher, session: Session) -> Any:
+        narrowed = evolve(session, policy=session.policy.narrowed(exclude=["need"]))
+        return (await dispatcher.call("look", {}, narrowed)).data
+
+    writer = fake_tool(echo, "write", read_only=False)
+    application = fake_application(
+        fake_tool(look, "look"), ECHO, NEED, writer, environment={"AITK_READ_ONLY": "yes"}
+    )
+    assert with_dispatcher(application, use) == {
+        "echo-all": True, "need": False, "write": False, "not-installed": False,
+    }  # fmt: skip
+
+
 def test_a_nested_call_keeps_the_deadline_of_the_first() -> None:
     seen: list[float | None] = []
 

@@ -147,6 +147,11 @@ class CallContext:
             name, arguments, self.session, deadline=self.deadline, clock=self.clock
         )
 
+    def offers(self, tool: str) -> bool:
+        """Tell whether a tool is installed and this caller may use it."""
+        owned = self.services.registry.tools.get(tool)
+        return owned is not None and self.session.policy.refusal(owned) is None
+
     async def progress(self, done: float, total: float | None, message: str) -> None:
         """Report progress."""
         await self.session.progress(done, total, message)

@@ -138,6 +138,10 @@ class ToolContext(Protocol):
         """Use another installed tool by name, under this call's policy and deadline."""
         ...
 
+    def offers(self, tool: str) -> bool:
+        """Tell whether a tool is installed and this caller may use it."""
+        ...
+
     async def progress(self, done: float, total: float | None, message: str) -> None:
         """Report progress; dropped where the caller did not ask for it."""
         ...
