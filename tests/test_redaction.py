@@ -83,7 +83,8 @@ def test_the_error_of_a_resource_and_of_a_prompt_is_redacted() -> None:
 
     async def use(dispatcher: Dispatcher, session: Session) -> list[Any]:
         asked = [dispatcher.read("a://b", session), dispatcher.render("c", {}, session)]
-        return await asyncio.gather(*asked, return_exceptions=True)
+        told: list[Any] = await asyncio.gather(*asked, return_exceptions=True)
+        return told
 
     told = [error.to_json() for error in with_dispatcher(application, use)]
     assert [error["message"] for error in told] == ["no [redacted]"] * 2
