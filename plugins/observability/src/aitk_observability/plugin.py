@@ -9,6 +9,8 @@ from aitk_core.specs import (
     AnalyzerSpec,
     BandPolicySpec,
     Lazy,
+    PromptArgument,
+    PromptSpec,
     ResourceSpec,
     ToolSpec,
 )
@@ -27,6 +29,9 @@ if TYPE_CHECKING:
     from importlib.resources.abc import Traversable
 
 _COMPLETE: Final[Lazy[Any]] = Lazy("aitk_observability.resources.runs:complete")
+_JOB_ID: Final = PromptArgument(
+    name="job_id", description="Job id; the beginning of the job's name finds it.", required=True
+)
 
 
 @hookimpl
@@ -182,6 +187,51 @@ def aitk_resources() -> Iterable[ResourceSpec]:
         mime_type="application/json",
         read=Lazy("aitk_observability.resources.run:read_report"),
         complete=_COMPLETE,
+    )
+
+
+@hookimpl
+def aitk_prompts() -> Iterable[PromptSpec]:
+    """Declare the usual workflows."""
+    yield PromptSpec(
+        name="diagnose-run",
+        title="Diagnose a run",
+        description="How a run is doing and why, with the evidence and the next step.",
+        arguments=(_JOB_ID,),
+        render=Lazy("aitk_observability.prompts.workflows:diagnose_run"),
+        complete=_COMPLETE,
+    )
+    yield PromptSpec(
+        name="watch-run",
+        title="Watch a run",
+        description="Follow a run until it ends; say what changes.",
+        arguments=(_JOB_ID,),
+        render=Lazy("aitk_observability.prompts.workflows:watch_run"),
+        complete=_COMPLETE,
+    )
+    yield PromptSpec(
+        name="compare-candidates",
+        title="Compare candidates",
+        description="Which of several runs to keep, and whether the difference is real.",
+        arguments=(
+            PromptArgument(
+                name="job_ids",
+                description="Up to 20 job ids, parted by commas; default: the newest runs.",
+            ),
+        ),
+        render=Lazy("aitk_observability.prompts.workflows:compare_candidates"),
+        complete=_COMPLETE,
+    )
+    yield PromptSpec(
+        name="prepare-and-start-run",
+        title="Prepare and start a run",
+        description="From a goal to a running job, with a yes before anything starts.",
+        arguments=(
+            PromptArgument(name="goal", description="What the LoRA is to learn."),
+            PromptArgument(name="dataset_path", description="Folder as the backend sees it."),
+            PromptArgument(name="model", description="Hub id or path of the base model."),
+        ),
+        render=Lazy("aitk_observability.prompts.workflows:prepare_and_start_run"),
     )
 
 

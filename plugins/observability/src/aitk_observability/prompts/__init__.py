@@ -1,0 +1,1 @@
+"""Workflows that a person starts from the client's menu."""
