@@ -24,7 +24,7 @@ _NAME_CHARS: Final = 200
 _COMPLETED: Final = 100
 """Values that a completion may have (MCP, utilities/completion)."""
 _PATIENCE_S: Final = 3.0
-"""Ours: a person is typing, and the client's retries of an absent backend take longer."""
+"""Ours: a person is typing, and a backend that hangs would hold a call for its own timeout."""
 
 
 async def read_runs(_uri: str, _parts: Mapping[str, str], context: ToolContext) -> ResourceContent:
