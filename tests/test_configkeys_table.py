@@ -172,7 +172,7 @@ def test_the_stored_table_is_utf8_json_without_addresses_of_machines() -> None:
 def test_importing_the_room_reads_no_data_and_nothing_heavy() -> None:
     code = (
         "import sys\n"
-        "from aitk_core.configkeys import table, values\n"
+        "from aitk_core.configkeys import check, patch, rules, table, values\n"
         "heavy = {'numpy', 'PIL', 'cattrs', 'jsonpatch', 'jsonschema'} & set(sys.modules)\n"
         "read = table.key_table.cache_info().currsize\n"
         "sys.exit(f'{heavy} {read}' if heavy or read else 0)\n"
