@@ -7,22 +7,21 @@ cannot be named.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from copy import deepcopy
 from difflib import get_close_matches
-from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import attrs
 
+from aitk_core.configkeys.paths import index_of, overlap, same_json, split_path, to_pointer
 from aitk_core.errors import InvalidArgumentsError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-Keys: TypeAlias = tuple[str, ...]
+    from aitk_core.configkeys.paths import Keys
 
-_INDEX: Final = re.compile(r"0|[1-9][0-9]{0,8}")
 _MISSING: Final = object()
 
 
@@ -97,8 +96,7 @@ def config_diff(a: Mapping[str, Any], b: Mapping[str, Any]) -> tuple[Difference,
 
 
 def _fault(path: str, message: str) -> dict[str, str]:
-    pointer = path.replace("~", "~0").replace("/", "~1")
-    return {"path": f"/overrides/{pointer}", "message": f"{path!r}: {message}"}
+    return {"path": to_pointer(["overrides", path]), "message": f"{path!r}: {message}"}
 
 
 def _distinct(
@@ -106,11 +104,15 @@ def _distinct(
 ) -> Iterator[tuple[Keys, str, Any]]:
     taken: list[Keys] = []
     for path, value in overrides.items():
-        parts = tuple(path.split("."))
+        try:
+            parts = split_path(path)
+        except InvalidArgumentsError as error:
+            faults.append(_fault(path, str(error)))
+            continue
         keys = parts[1:] if parts[0] == "config" else parts
-        if not keys or not all(keys):
-            faults.append(_fault(path, "a path has keys with single dots between them"))
-        elif any(keys[: len(other)] == other or other[: len(keys)] == keys for other in taken):
+        if not keys:
+            faults.append(_fault(path, "must be keys of the config with single dots between them"))
+        elif any(overlap(keys, other) for other in taken):
             faults.append(_fault(path, "overlaps with another override"))
         else:
             taken.append(keys)
@@ -129,7 +131,7 @@ def _set(inner: object, keys: Keys, value: Any) -> Change | None:
         index = _index(parent, last, where)
         old = parent[index]
         parent[index] = deepcopy(value)
-        return None if _same(old, value) else Change(path=path, old=old, new=value)
+        return None if same_json(old, value) else Change(path=path, old=old, new=value)
     if not isinstance(parent, dict):
         raise _PathError(f"{'.'.join(where)!r} is a single value and has no keys")
     old = parent.get(last, _MISSING)
@@ -138,7 +140,7 @@ def _set(inner: object, keys: Keys, value: Any) -> Change | None:
         close = get_close_matches(last, [key for key in parent if key != last], n=1)
         nearest = close[0] if close else None
         return Change(path=path, old=None, new=value, added=True, nearest=nearest)
-    return None if _same(old, value) else Change(path=path, old=old, new=value)
+    return None if same_json(old, value) else Change(path=path, old=old, new=value)
 
 
 def _child(parent: Any, key: str, where: Keys) -> Any:
@@ -155,22 +157,12 @@ def _child(parent: Any, key: str, where: Keys) -> Any:
 
 
 def _index(parent: list[Any], key: str, where: Keys) -> int:
-    if not _INDEX.fullmatch(key):
+    index = index_of(key)
+    if index is None:
         raise _PathError(f"{'.'.join(where)!r} is a list: {key!r} is no index")
-    if int(key) >= len(parent):
+    if index >= len(parent):
         raise _PathError(f"{'.'.join(where)!r} has {len(parent)} items: there is no index {key}")
-    return int(key)
-
-
-def _same(a: Any, b: Any) -> bool:
-    """Return whether two JSON values are equal; true is not 1."""
-    if isinstance(a, bool) or isinstance(b, bool):
-        return a is b
-    if isinstance(a, dict) and isinstance(b, dict):
-        return a.keys() == b.keys() and all(_same(a[key], b[key]) for key in a)
-    if isinstance(a, list) and isinstance(b, list):
-        return len(a) == len(b) and all(map(_same, a, b))
-    return bool(a == b)
+    return index
 
 
 def _by_item(value: Any) -> bool:
@@ -191,7 +183,7 @@ def _differences(a: Any, b: Any, keys: Keys) -> Iterator[Difference]:
         yield Difference(path=_path(keys), a=None, b=b, kind="added")
     elif b is _MISSING:
         yield Difference(path=_path(keys), a=a, b=None, kind="removed")
-    elif not _same(a, b):
+    elif not same_json(a, b):
         yield Difference(path=_path(keys), a=a, b=b, kind="changed")
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-import attrs
-
+from aitk_core.configkeys.json_values import json_faults
+from aitk_core.configkeys.paths import LONGEST_PATH, to_pointer
+from aitk_core.configkeys.table import key_table
 from aitk_core.errors import InvalidArgumentsError
 
 if TYPE_CHECKING:
@@ -25,37 +25,24 @@ _RESERVED: Final = frozenset(
     | {f"{device}{digit}" for device in ("com", "lpt") for digit in range(1, 10)}
 )
 
-_DEEPEST: Final = 64
-"""Levels of nesting; ours. A job config of the form has 7."""
-
-
-@attrs.frozen(kw_only=True)
-class _Bound:
-    """The range of a number; both ends are allowed."""
-
-    low: float
-    high: float
-    whole: bool = True
-
-
-# Below process[]. The ends are ours: wide enough for any real run, and they stop slips of units.
-_BOUNDS: Final[Mapping[str, _Bound]] = {
-    "train/steps": _Bound(low=1, high=10_000_000),
-    "train/batch_size": _Bound(low=1, high=4096),
-    "train/gradient_accumulation": _Bound(low=1, high=65_536),
-    "train/lr": _Bound(low=1e-12, high=100.0, whole=False),
-    "network/linear": _Bound(low=1, high=8192),
-    "network/linear_alpha": _Bound(low=1e-6, high=65_536, whole=False),
-    "network/conv": _Bound(low=1, high=8192),
-    "network/conv_alpha": _Bound(low=1e-6, high=65_536, whole=False),
-    "save/save_every": _Bound(low=0, high=10_000_000),
-    "save/max_step_saves_to_keep": _Bound(low=0, high=100_000),
-    "sample/sample_every": _Bound(low=0, high=10_000_000),
-    "sample/width": _Bound(low=16, high=16_384),
-    "sample/height": _Bound(low=16, high=16_384),
-    "sample/sample_steps": _Bound(low=1, high=1000),
-}
-_RESOLUTION: Final = _Bound(low=16, high=16_384)
+_BOUNDED: Final = (
+    "train/steps",
+    "train/batch_size",
+    "train/gradient_accumulation",
+    "train/lr",
+    "network/linear",
+    "network/linear_alpha",
+    "network/conv",
+    "network/conv_alpha",
+    "save/save_every",
+    "save/max_step_saves_to_keep",
+    "sample/sample_every",
+    "sample/width",
+    "sample/height",
+    "sample/sample_steps",
+)
+"""Numbers below `process[]` that must lie in the range of the key table."""
+_RESOLUTION: Final = "datasets.0.resolution"
 _REQUIRED: Final = frozenset({"train/steps"})
 _MAY_BE_NULL: Final = frozenset({"save/save_every", "sample/sample_every"})
 """Null is the trainer's word for never (backend API, section 14.2)."""
@@ -111,6 +98,7 @@ def check_config(config: object, *, name: str | None = None) -> None:
 
     Raises:
         InvalidArgumentsError: With all faults at once.
+        TooLargeError: It is more than a config can be.
     """
     faults = config_faults(config, name=name)
     if faults:
@@ -124,10 +112,16 @@ def check_config(config: object, *, name: str | None = None) -> None:
 
 
 def config_faults(config: object, *, name: str | None = None) -> list[Fault]:
-    """Return all faults of a config, each with its JSON pointer."""
+    """Return all faults of a config, each with its JSON pointer.
+
+    Raises:
+        TooLargeError: It is more than a config can be.
+    """
     if not isinstance(config, Mapping):
         return [_fault("", "a config must be an object")]
-    faults = list(_value_faults(config))
+    faults = [
+        _fault(to_pointer(each.keys)[:LONGEST_PATH], each.message) for each in json_faults(config)
+    ]
     inner = config.get("config")
     if not isinstance(inner, Mapping):
         return [*faults, _fault("/config", "the object with name and process is missing")]
@@ -166,8 +160,8 @@ def _process_faults(process: Mapping[str, Any], here: str) -> Iterator[Fault]:
     # A captioner has no steps and none of the blocks below.
     if isinstance(process.get("caption"), Mapping) and "train" not in process:
         return
-    for key, bound in _BOUNDS.items():
-        yield from _bounded(process, here, key, bound)
+    for key in _BOUNDED:
+        yield from _bounded(process, here, key)
     datasets = process.get("datasets")
     for index, dataset in enumerate(datasets if isinstance(datasets, list) else ()):
         if isinstance(dataset, Mapping) and "resolution" in dataset:
@@ -175,7 +169,7 @@ def _process_faults(process: Mapping[str, Any], here: str) -> Iterator[Fault]:
             yield from _resolution_faults(dataset["resolution"], where)
 
 
-def _bounded(process: Mapping[str, Any], here: str, key: str, bound: _Bound) -> Iterator[Fault]:
+def _bounded(process: Mapping[str, Any], here: str, key: str) -> Iterator[Fault]:
     block_name, _, leaf = key.partition("/")
     block = process.get(block_name)
     if not isinstance(block, Mapping):
@@ -190,7 +184,7 @@ def _bounded(process: Mapping[str, Any], here: str, key: str, bound: _Bound) -> 
         return
     if block[leaf] is None and key in _MAY_BE_NULL:
         return
-    problem = _number_fault(block[leaf], bound)
+    problem = _number_fault(block[leaf], key.replace("/", "."))
     if problem:
         yield _fault(f"{here}/{key}", problem)
 
@@ -209,61 +203,15 @@ def _resolution_faults(value: object, where: str) -> Iterator[Fault]:
             yield _fault(f"{where}/{index}", problem)
 
 
-def _number_fault(value: object, bound: _Bound) -> str | None:
-    kind = "a whole number" if bound.whole else "a number"
+def _number_fault(value: object, key: str) -> str | None:
+    known = key_table().find(f"config.process.0.{key}")
+    low, high = (known.minimum, known.maximum) if known else (None, None)
+    whole = known is not None and "number" not in known.types
+    kind = "a whole number" if whole else "a number"
     if isinstance(value, bool) or not isinstance(value, int | float):
         return f"must be {kind}, not {str(value)[:60]!r}"
-    whole = isinstance(value, int) or value.is_integer()
-    if bound.whole and not whole:
+    if whole and not (isinstance(value, int) or value.is_integer()):
         return f"must be {kind}, not {value!r}"
-    if not bound.low <= value <= bound.high:
-        return f"must be from {bound.low:g} to {bound.high:g}, not {value!r}"
+    if low is not None and high is not None and not low <= value <= high:
+        return f"must be from {low:g} to {high:g}, not {value!r}"
     return None
-
-
-def _value_faults(config: Mapping[Any, Any]) -> Iterator[Fault]:
-    """Yield the faults of single values anywhere: texts, numbers, keys, depth."""
-    waiting: list[tuple[str, Any, int]] = [("", config, 0)]
-    while waiting:
-        path, value, depth = waiting.pop()
-        if depth > _DEEPEST:
-            yield _fault(path[:200], f"is nested deeper than {_DEEPEST} levels")
-            continue
-        if isinstance(value, str):
-            problem = _text_fault(value)
-        elif isinstance(value, float) and not math.isfinite(value):
-            problem = "must be a finite number"
-        elif isinstance(value, Mapping):
-            problem = next(filter(None, map(_key_fault, value)), None)
-            waiting.extend((f"{path}/{_escaped(key)}", value[key], depth + 1) for key in value)
-        elif isinstance(value, list | tuple):
-            problem = None
-            waiting.extend((f"{path}/{i}", each, depth + 1) for i, each in enumerate(value))
-        else:
-            known = value is None or isinstance(value, bool | int | float)
-            problem = None if known else f"is of no JSON type: {type(value).__name__}"
-        if problem:
-            yield _fault(path, problem)
-
-
-def _key_fault(key: object) -> str | None:
-    if not isinstance(key, str):
-        return f"key {key!r} must be a text"
-    problem = _text_fault(key)
-    return f"key {key[:60]!r} {problem}" if problem else None
-
-
-def _text_fault(text: str) -> str | None:
-    if "${" in text:
-        # The trainer would put its own environment there, tokens included, and log it
-        # (toolkit/config.py, replace_env_vars_in_string).
-        return "may not hold '${': the trainer replaces it by its environment variables"
-    if "\0" in text:
-        return "may not hold a NUL character"
-    if any("\ud800" <= each <= "\udfff" for each in text):
-        return "may not hold half of a surrogate pair"
-    return None
-
-
-def _escaped(key: object) -> str:
-    return str(key).replace("~", "~0").replace("/", "~1")
