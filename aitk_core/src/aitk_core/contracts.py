@@ -12,6 +12,7 @@ import logging
 import re
 from typing import TYPE_CHECKING, Any, Final
 
+from aitk_core.configkeys.paths import to_pointer
 from aitk_core.errors import (
     InvalidArgumentsError,
     OutputSchemaViolationError,
@@ -315,13 +316,9 @@ def _fault(error: ValidationError) -> dict[str, str]:
         half = _MESSAGE_CHARS // 2
         message = f"{message[:half]} ... {message[-half:]}"
     return {
-        "path": "".join(f"/{_escape(part)}" for part in error.absolute_path),
+        "path": to_pointer(map(str, error.absolute_path)),
         "message": message,
     }
-
-
-def _escape(part: object) -> str:
-    return str(part).replace("~", "~0").replace("/", "~1")
 
 
 def check_arguments(tool: str, validator: Draft202012Validator, value: Mapping[str, Any]) -> None:
@@ -359,5 +356,5 @@ def _unknown_names(unknown: Iterable[str], known: list[str]) -> list[dict[str, s
         near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
         hint = f"; did you mean {near[0]!r}?" if near else f"; known: {', '.join(known) or 'none'}"
         shown = name if len(name) <= _NAME_CHARS else name[:_NAME_CHARS] + "..."
-        faults.append({"path": f"/{_escape(shown)}", "message": f"unknown argument{hint}"})
+        faults.append({"path": to_pointer([shown]), "message": f"unknown argument{hint}"})
     return faults

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any, Final, Literal
+from typing import Any, Literal
 
 from attrs import frozen
 
-_FLOW: Final = frozenset({"flowmatch", "custom_lumina2", "mean_flow"})
-"""Values of `train.noise_scheduler` that predict a velocity, not noise (backend/API.md 14.2)."""
+from aitk_core.configkeys.facts import FLOW_SCHEDULERS
 
 
 @frozen(kw_only=True)
@@ -49,7 +48,7 @@ class RunConfig:
         """Return `noise` or `flow`, or None where the scheduler is not known."""
         if self.noise_scheduler is None:
             return None
-        return "flow" if self.noise_scheduler in _FLOW else "noise"
+        return "flow" if self.noise_scheduler in FLOW_SCHEDULERS else "noise"
 
 
 def read_config(config: Mapping[str, Any] | None) -> RunConfig:
