@@ -252,7 +252,7 @@ def _stray_problems(table: KeyTable, keys: Keys, value: Any) -> Iterator[PatchPr
 def _unknown(table: KeyTable, section: Section, keys: Keys, value: Any) -> PatchProblem:
     near, places = table.nearest_keys(keys), table.elsewhere(keys[-1])
     where = section.id if section.pattern else "the top of a config"
-    remedy = "take the key out"
+    remedy = "check the name, or take the key out"
     if near:
         remedy = f"did you mean {' or '.join(map(repr, near))}?"
     elif places:
