@@ -12,6 +12,8 @@ import pytest
 from attrs import evolve
 from hypothesis import given
 
+from aitk_core.configkeys.check import check_config
+from aitk_core.configkeys.patch import ConfigPatch, apply_patch, check_patch, make_patch
 from aitk_core.testing.evidence import (
     answer_of,
     job_config,
@@ -73,6 +75,37 @@ def test_each_recorded_run_gets_what_its_findings_ask_for(name: str, parameters:
         assert one["proposed"] != one["current"]
         assert one["expected_effect"]
         assert one["source"]
+
+
+@pytest.mark.parametrize("name", ["nan_loss", "high_lr_divergence", "overfit"])
+def test_a_config_change_comes_as_a_patch_that_the_key_table_has_nothing_against(name: str) -> None:
+    data = suggest(RUNS[name])
+    config = json.loads(RUNS[name].row["job_config"])
+    for one in [data["recommendation"], *data["alternatives"]]:
+        assert one["patch_problems"] == []
+        if one["patch"] is None:
+            assert one["needs"]
+            continue
+        changed = apply_patch(config, ConfigPatch.from_json(one["patch"]))
+        train = changed["config"]["process"][0]["train"]
+        assert (
+            train[{"learning_rate": "lr"}.get(one["parameter"], one["parameter"])]
+            == (one["proposed"])
+        )
+
+
+@given(run_evidences())
+def test_every_change_that_is_proposed_passes_the_key_table(evidence: RunEvidence) -> None:
+    config = evidence.job.config
+    if config is None:
+        return
+    before = {(p.code, p.path) for p in check_config(config)}
+    for one in proposals(evidence):
+        if one.changes:
+            patch = make_patch(config, one.paths)
+            after = {(p.code, p.path) for p in check_patch(config, patch)}
+            assert after <= before
+            assert check_config(apply_patch(config, patch)) is not None
 
 
 @pytest.mark.parametrize("name", ["fail_missing_dataset", "kill9_worker_alive", "hang_midway"])

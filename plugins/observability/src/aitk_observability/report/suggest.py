@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from aitk_core.configkeys.patch import check_patch, make_patch
 from aitk_core.convert import unstructure
+from aitk_core.errors import AitkError
 from aitk_observability.report.evaluation import evaluation, rubric
 from aitk_observability.report.experiment import no_recommendation, recommendation
 from aitk_observability.report.run_report import timestamp
@@ -110,6 +112,27 @@ def _told(candidate: Candidate, run: ComparedRun) -> dict[str, Any]:
         "source": candidate.source,
         "needs": candidate.needs,
         "cost": cost_of(candidate, run.judged.evidence),
+        **_patch(candidate, run),
+    }
+
+
+def _patch(candidate: Candidate, run: ComparedRun) -> dict[str, Any]:
+    """Return the change as a JSON Patch of the job's config, and what speaks against it."""
+    config = run.judged.evidence.job.config
+    if config is None or not candidate.changes:
+        return {"patch": None, "patch_problems": []}
+    try:
+        patch = make_patch(config, candidate.paths)
+        problems = check_patch(config, patch)
+    except AitkError as error:
+        told = {"code": error.code, "path": "", "message": str(error), "remedy": error.remedy}
+        return {"patch": None, "patch_problems": [told]}
+    return {
+        "patch": patch.to_json(),
+        "patch_problems": [
+            {"code": p.code, "path": p.path, "message": p.message, "remedy": p.remedy}
+            for p in problems
+        ],
     }
 
 
@@ -126,6 +149,9 @@ def summarize(data: Mapping[str, Any]) -> str:
     for number, one in enumerate([first, *data["alternatives"]][:_SHOWN], 1):
         line = f"{number}. {one['parameter']}: {one['current']} -> {one['proposed']}"
         line += f" ({one['expected_impact']} impact, {one['risk_level']} risk). {one['rationale']}"
+        if one["patch"]:
+            sets = [step for step in one["patch"] if step["op"] != "test"]
+            line += " Patch: " + ", ".join(f"{step['op']} {step['path']}" for step in sets) + "."
         if one["needs"]:
             line += f" Needs: {one['needs']}."
         lines.append(line)
