@@ -244,6 +244,18 @@ def test_the_ranking_is_a_permutation_in_order_of_the_totals(factors: list[float
         assert data["ranking"]["winner_job_id"] == min(values, key=lambda k: values[k])
 
 
+def test_a_long_ranking_shows_whole_reports_of_the_first_ten_only_unless_asked() -> None:
+    runs = [twin(f"r{i}", validation=1 + i / 20, seed=i) for i in range(13)]
+    brief, full = entries(compare(runs)), entries(compare(runs, detail="full"))
+    assert ["findings" in entry for entry in brief] == [True] * 10 + [False] * 3
+    assert all("findings" in entry for entry in full)
+    for short, whole in zip(brief, full, strict=True):
+        for name in ("job_id", "rank", "scores", "delta_to_winner", "overall_health"):
+            assert short[name] == whole[name]
+        assert short["comparison"]["delta"] == whole["comparison"]["delta"]
+        assert short["comparison"]["verdict"] == whole["comparison"]["verdict"]
+
+
 def test_200_runs_are_the_limit() -> None:
     from aitk_core.errors import InvalidArgumentsError
 

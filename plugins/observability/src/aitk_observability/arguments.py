@@ -92,7 +92,7 @@ class CompareTrainingRuns:
     )
     only_terminal_runs: bool = arg(False, description="Leave out runs that have not ended.")
     detail: Literal["brief", "full"] = arg(
-        "brief", description="full adds every method's numbers to each run."
+        "brief", description="full: every run with its whole report and every method's numbers."
     )
     band_policy: str | None = arg(
         None,

@@ -28,6 +28,22 @@ Band = Callable[[float | None, float, int], str | None]
 _DIFFERENCES: Final = 20
 """Settings named for each run; a person reads no more."""
 _LEVEL: Final = 0.95
+_SHORT: Final = frozenset(
+    {
+        "job_id",
+        "job_name",
+        "status",
+        "overall_health",
+        "summary",
+        "metrics",
+        "rank",
+        "scores",
+        "delta_to_winner",
+    }
+)
+_SHORT_COMPARISON: Final = frozenset(
+    {"verdict", "distinguishable", "delta", "method", "scoring_method", "differences", "confounded"}
+)
 
 
 def banding(policy: BandPolicy, notes: list[str]) -> Band:
@@ -65,6 +81,12 @@ def band_source(policy: BandPolicy) -> dict[str, Any]:
             name: thresholds.get(name) for name in ("negligible_lte", "moderate_lte", "large_gt")
         },
     }
+
+
+def shortened(entry: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what stays of a run far down a long ranking: place, scores, distance, health."""
+    told = {k: v for k, v in entry["comparison"].items() if k in _SHORT_COMPARISON}
+    return {k: v for k, v in entry.items() if k in _SHORT} | {"comparison": told}
 
 
 def ranking_of(table: Table, *, policy: BandPolicy, notes: list[str]) -> dict[str, Any]:

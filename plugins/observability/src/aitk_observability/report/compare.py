@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from aitk_core.convert import unstructure
-from aitk_observability.comparison.entries import ranking_of
+from aitk_observability.comparison.entries import ranking_of, shortened
 from aitk_observability.comparison.published import published_ranking
 from aitk_observability.comparison.ranking import rank
 from aitk_observability.report.run_report import timestamp
@@ -25,6 +25,8 @@ NO_RANKING: Final[Mapping[str, Any]] = {
     "score_spread": None,
 }
 _SHOWN: Final = 10
+_WHOLE: Final = 10
+"""Runs shown with their run report in brief; about 1,200 tokens each."""
 
 
 def rankable(
@@ -83,6 +85,9 @@ def build(
     runs, skipped = rankable(collected)
     notes: list[str] = []
     order = ranking(runs, policy=policy, scoring_method=arguments.scoring_method, notes=notes)
+    if arguments.detail == "brief":
+        entries = order["ranking"]
+        order["ranking"] = entries[:_WHOLE] + [shortened(entry) for entry in entries[_WHOLE:]]
     data: dict[str, Any] = unstructure(
         {
             "generated_at": timestamp(now),
