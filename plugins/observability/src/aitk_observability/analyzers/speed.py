@@ -35,7 +35,7 @@ def analyze(evidence: RunEvidence) -> Analysis:
         per_step, at, source = gaps.per_step_s, gaps.steps, "metrics"
         pauses = find_pauses(times, steps)
     else:
-        per_step, at = _from_log(evidence)
+        per_step, at = step_times_of_log(evidence)
         source, pauses = "log", None
         hits["it_per_sec"] = len(per_step)
     if not len(per_step):
@@ -67,7 +67,8 @@ def analyze(evidence: RunEvidence) -> Analysis:
     return Analysis(findings=tuple(_findings(slow)), facts=facts | _eta(evidence, times))
 
 
-def _from_log(evidence: RunEvidence) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+def step_times_of_log(evidence: RunEvidence) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Return (n,) seconds per step and (n,) steps, from the rates that progress bars showed."""
     if evidence.log is None:
         return np.empty(0), np.empty(0, dtype=np.int64)
     readings = evidence.log.scan.readings

@@ -1,0 +1,158 @@
+"""From values to a place on an axis, and where an axis should begin and end.
+
+Own arithmetic, for any finite value: a plotting library's axes overflow near the largest floats,
+and stretch so far that one odd value flattens all others.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+from attrs import frozen
+
+from aitk_observability.charts.words import number
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+SMALLEST: Final = 1e-300
+LARGEST: Final = 1e300
+"""What lies outside is drawn at these: sums and quotients of them stay finite."""
+_FENCE: Final = 3.0
+"""Inter-quartile ranges from the quartiles within which a value is no outlier: the outer fence of
+Tukey, Exploratory Data Analysis (1977), section 2E."""
+_RARE: Final = 0.02
+"""Ours: values beyond the fence are left out of the axis only if they are as few as this share."""
+_LOG_RATIO: Final = 10.0
+"""Ours: from a factor of ten on, the lower values would lie flat on a linear axis."""
+_FROM_ZERO: Final = 0.5
+"""Ours: a linear axis begins at 0 where that costs at most half of it."""
+_PAD: Final = 0.06
+_STEP_MARGIN: Final = 0.01
+_LEAST_SPREAD: Final = 1e-6
+"""Relative width below which values count as equal: the axis is widened instead."""
+_FURTHEST: Final = 3.0
+"""In axis lengths: further out nothing is seen, and pixel numbers stay small."""
+
+
+@frozen(kw_only=True)
+class Scale:
+    """An axis: linear, or logarithmic with both ends above 0."""
+
+    low: float
+    high: float
+    """Above `low`."""
+    log: bool = False
+
+    def at(self, values: NDArray[np.float64] | float) -> NDArray[np.float64]:
+        """Return 0 for `low` to 1 for `high`, at most 3 axis lengths outside; NaN stays NaN."""
+        array = np.asarray(values, dtype=np.float64)
+        low, high = self.low, self.high
+        if self.log:
+            array = np.log10(np.clip(array, SMALLEST, LARGEST))
+            low, high = math.log10(low), math.log10(high)
+        else:
+            array = np.clip(array, -LARGEST, LARGEST)
+        with np.errstate(over="ignore"):
+            places = (array - low) / (high - low)
+        clipped: NDArray[np.float64] = np.clip(places, -_FURTHEST, 1 + _FURTHEST)
+        return clipped
+
+    def ticks(self, count: int) -> tuple[float, ...]:
+        """Return round values on the axis, ascending, about `count` of them."""
+        return _log_ticks(self.low, self.high, count) if self.log else self._linear_ticks(count)
+
+    def labels(self, ticks: tuple[float, ...]) -> tuple[str, ...]:
+        """Return what to write at ticks of this axis, with as many digits as tell them apart."""
+        apart = min((b - a for a, b in zip(ticks, ticks[1:], strict=False)), default=0.0)
+        largest = max(map(abs, ticks), default=0.0)
+        digits = 3
+        if apart > 0 and not self.log:
+            digits = 1 + max(0, math.floor(math.log10(largest)) - math.floor(math.log10(apart)))
+            # A tick step of 2.5 needs its second digit.
+            digits += round(apart / 10 ** math.floor(math.log10(apart)), 6) % 1 > 0
+        return tuple(number(tick, digits) for tick in ticks)
+
+    def _linear_ticks(self, count: int) -> tuple[float, ...]:
+        step = _nice((self.high - self.low) / max(1, count))
+        first = math.ceil(self.low / step - _LEAST_SPREAD)
+        last = math.floor(self.high / step + _LEAST_SPREAD)
+        return tuple(index * step for index in range(first, last + 1))
+
+
+def step_scale(first: int, last: int) -> Scale:
+    """Return the axis of steps, widened where there is one step only."""
+    # Marks at either end are not to be cut in half; huge steps need room that floats can tell.
+    margin = max(_STEP_MARGIN * (last - first) or 1.0, _LEAST_SPREAD * abs(last))
+    return Scale(low=first - margin, high=last + margin)
+
+
+def step_ticks(scale: Scale, count: int) -> tuple[float, ...]:
+    """Return whole steps, 0 or more, ascending."""
+    return tuple(tick for tick in scale.ticks(count) if tick >= 0 and float(tick).is_integer())
+
+
+def value_scale(
+    centre: NDArray[np.float64],
+    *spread: NDArray[np.float64],
+    may_be_log: bool = True,
+    from_zero: bool = False,
+) -> Scale:
+    """Return the axis for positive values, on which a few odd ones do not flatten the others.
+
+    Args:
+        centre: (n,) float64, finite and above 0, n at least 1: decides on the logarithm.
+        spread: Further such values that are to be seen.
+        may_be_log: Whether values over a factor of ten take a logarithmic axis.
+        from_zero: Whether a linear axis begins at 0 always; else where it costs little.
+    """
+    ends = [_typical(np.clip(values, SMALLEST, LARGEST)) for values in (centre, *spread)]
+    low, high = min(end[0] for end in ends), max(end[1] for end in ends)
+    if may_be_log and ends[0][1] / ends[0][0] >= _LOG_RATIO:
+        pad = _PAD * math.log10(high / low)
+        return Scale(low=low * 10**-pad, high=high * 10**pad, log=True)
+    if high - low <= _LEAST_SPREAD * high:
+        low, high = 0.8 * low, 1.2 * high
+    pad = _PAD * (high - low)
+    if from_zero or low <= _FROM_ZERO * high:
+        return Scale(low=0.0, high=high + pad)
+    return Scale(low=low - pad, high=high + pad)
+
+
+def _typical(values: NDArray[np.float64]) -> tuple[float, float]:
+    """Return the least and the greatest value that is no outlier.
+
+    Losses are skewed, so the fences stand on their logarithms. An outlier that is not further
+    away than the typical values are wide is let in: it flattens nothing.
+    """
+    logs = np.log10(values)
+    first, third = np.quantile(logs, (0.25, 0.75))
+    rare = np.quantile(logs, _RARE, method="higher"), np.quantile(logs, 1 - _RARE, method="lower")
+    reach = _FENCE * (third - first)
+    floor, ceiling = min(first - reach, rare[0]), max(third + reach, rare[1])
+    inside = logs[(logs >= floor) & (logs <= ceiling)]
+    length = inside.max() - inside.min()
+    near = values[(logs >= inside.min() - length) & (logs <= inside.max() + length)]
+    return float(near.min()), float(near.max())
+
+
+def _nice(step: float) -> float:
+    """Return the least of 1, 2, 2.5, 5 times a power of ten that is `step` or more."""
+    power = 10.0 ** math.floor(math.log10(step))
+    return next(factor * power for factor in (1, 2, 2.5, 5, 10) if factor * power >= step * 0.999)
+
+
+def _log_ticks(low: float, high: float, count: int) -> tuple[float, ...]:
+    first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
+    for factors in ((1, 2, 5), (1, 3), (1,)):
+        ticks = [
+            factor * 10.0**power
+            for power in range(first, last + 1)
+            for factor in factors
+            if low <= factor * 10.0**power <= high
+        ]
+        if len(ticks) <= count + 1:
+            return tuple(ticks)
+    return tuple(ticks[:: math.ceil(len(ticks) / count)])
