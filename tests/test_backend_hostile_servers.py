@@ -45,6 +45,7 @@ READS: dict[str, Callable[[Backend], Awaitable[Any]]] = {
     "cpu": lambda backend: backend.cpu(),
     "settings": lambda backend: backend.settings(),
     "datasets": lambda backend: backend.datasets(),
+    "dataset_media": lambda backend: backend.dataset_media("shapes"),
 }
 CONFIG = {"config": {"name": "n", "process": [{}]}}
 MUTATIONS: dict[str, Callable[[Backend], Awaitable[Any]]] = {

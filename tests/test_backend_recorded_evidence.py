@@ -137,6 +137,20 @@ def test_datasets_are_names_in_a_bare_list() -> None:
     )
 
 
+def test_media_of_a_dataset_are_absolute_paths_and_an_unknown_one_is_not_found() -> None:
+    assert ask(Replay(25), lambda backend: backend.dataset_media("shapes")) == tuple(
+        f"/toolkit/datasets/shapes/{name}" for name in recording(25)["response"]["body"]["images"]
+    )
+    assert ask(Replay(27), lambda backend: backend.dataset_media("empty_set")) == ()
+    error = refused(errors.NotFoundError, Replay(28), lambda backend: backend.dataset_media("nope"))
+    assert error.code == "NOT_FOUND"
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", "a/b", "a\\b", "a\0"])
+def test_the_name_of_a_dataset_cannot_lead_out_of_the_datasets_folder(name: str) -> None:
+    refused(errors.InvalidArgumentsError, Replay(), lambda backend: backend.dataset_media(name))
+
+
 def test_a_range_is_clamped_to_the_size_that_the_backend_told() -> None:
     path = "/toolkit/datasets/shapes/a.jpg"
     part = ask(Replay(62, 63), lambda backend: backend.read_file(path, 0, 100))

@@ -21,6 +21,7 @@ from aitk_core.backend.ids import (
 from aitk_core.backend.logs import read_log
 from aitk_core.backend.parsing import (
     parse_cpu,
+    parse_dataset_media,
     parse_files,
     parse_gpus,
     parse_job,
@@ -357,6 +358,12 @@ class AiToolkitBackend:
     async def datasets(self) -> tuple[str, ...]:
         """Return the names of the dataset folders."""
         return await self._read("/api/datasets/list", lambda names: parse_texts(names, "datasets"))
+
+    async def dataset_media(self, name: str) -> tuple[str, ...]:
+        """Return the paths of a dataset's media."""
+        path, content = "/api/datasets/listImages", {"datasetName": checked_job_name(name)}
+        ask = Ask(method="POST", path=path, body=json.dumps(content).encode(), repeatable=True)
+        return await self._exchange.json(ask, parse_dataset_media)
 
     async def read_file(self, path: str, start: int = 0, end: int | None = None) -> FileRange:
         """Return bytes of a file below the backend's training or datasets folder."""

@@ -232,6 +232,19 @@ def parse_samples(answer: Any) -> tuple[str, ...]:
     return parse_texts(list_of(answer, "samples"), "samples")
 
 
+def parse_dataset_media(answer: Any) -> tuple[str, ...]:
+    """Return the absolute paths of a dataset's media (API.md section 6).
+
+    Raises:
+        ValueError: The answer has no list of media, or no root, which ends in a separator.
+    """
+    root = object_of(answer, "the list of media").get("root")
+    if not isinstance(root, str) or not root.endswith(("/", "\\")):
+        fault = "root is no folder with a separator at its end"
+        raise ValueError(fault)
+    return tuple(root + name for name in parse_texts(list_of(answer, "images"), "images"))
+
+
 def parse_queue(row: Any) -> Queue:
     """Return one queue.
 

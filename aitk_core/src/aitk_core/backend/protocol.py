@@ -236,6 +236,17 @@ class Backend(Protocol):
         """Return the names of the dataset folders."""
         ...
 
+    async def dataset_media(self, name: str) -> tuple[str, ...]:
+        """Return absolute paths of a dataset's media, sub-folders included, sorted.
+
+        Args:
+            name: Of a folder directly below the datasets folder.
+
+        Raises:
+            NotFoundError: There is no such dataset.
+        """
+        ...
+
     async def read_file(self, path: str, start: int = 0, end: int | None = None) -> FileRange:
         """Return bytes of a file below the backend's training or datasets folder.
 
