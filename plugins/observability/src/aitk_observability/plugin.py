@@ -114,9 +114,14 @@ def aitk_tools() -> Iterable[ToolSpec]:
 
 @hookimpl
 def aitk_analyzers() -> Iterable[AnalyzerSpec]:
-    """Declare the analyzers of runs."""
+    """Declare the analyzers of runs, and of their samples."""
     for name in ("checkpoints", "errors", "liveness", "loss", "sources", "speed"):
         yield AnalyzerSpec(name=name, analyze=Lazy(f"aitk_observability.analyzers.{name}:analyze"))
+    yield AnalyzerSpec(
+        name="samples",
+        subject="samples",
+        analyze=Lazy("aitk_observability.samples.checks:analyze"),
+    )
 
 
 @hookimpl

@@ -1,0 +1,1 @@
+"""A run's sample images: what can be told of them without judging their quality, and a sheet."""
