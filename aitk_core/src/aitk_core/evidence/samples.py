@@ -6,7 +6,6 @@ file that is read: its size, then its bytes.
 
 from __future__ import annotations
 
-import asyncio
 import re
 from collections import Counter
 from collections.abc import Mapping
@@ -263,6 +262,9 @@ class _Reader:
 
     async def read(self, paths: Sequence[str]) -> list[Picture | str]:
         """Return a picture for each path, or the reason why there is none."""
+        # Here: it brings the network, which those who only look at the records do without.
+        import asyncio
+
         found: list[Picture | str] = []
         for begin in range(0, len(paths), _AT_ONCE):
             batch = paths[begin : begin + _AT_ONCE]

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 
     from aitk_core.evidence.samples import SampleImage, SamplesEvidence
     from aitk_core.statistics.description import MethodInfo
-    from aitk_observability.samples.checks import Stillness
     from aitk_observability.samples.copies import Copies, Copy
+    from aitk_observability.samples.stillness import Stillness
 
 _SHOWN: Final = 3
 """Near copies that a message names."""
@@ -184,7 +184,7 @@ def near_copies(copies: Copies, evidence: SamplesEvidence) -> list[Finding]:
             ),
             unknown=(
                 "whether likeness is wanted, as with a prompt that describes that image",
-                "copies that are cropped by over 4 %, turned, or of a part of the picture",
+                "copies that are cropped by over 4 %, turned, or of one part of the picture",
                 "copies of training images that were not looked at",
             ),
         )

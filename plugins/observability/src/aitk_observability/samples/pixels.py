@@ -13,6 +13,8 @@ import numpy.typing as npt
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from aitk_core.evidence.samples import SampleImage
+
 Pixels = npt.NDArray[np.uint8]
 Plane = npt.NDArray[np.float64]
 
@@ -26,6 +28,17 @@ _SCALES: Final = (1, 2, 4)
 noise that the VAE has decoded is white at 1/8: 128 px of 1024, 64 px of 512."""
 _SHORTEST: Final = 32
 """A side below that has too few pixels for a spectrum; ours."""
+
+
+def pixels_of(sample: SampleImage) -> Pixels:
+    """Return the pixels of a sample that could be read.
+
+    Raises:
+        ValueError: It could not be.
+    """
+    if sample.pixels is None:
+        raise ValueError("a sample that could not be read has no pixels")
+    return sample.pixels
 
 
 def luma(pixels: Pixels) -> Plane:

@@ -250,8 +250,8 @@ def _encode(page: Image.Image) -> tuple[bytes, Literal["image/png", "image/jpeg"
         return data, "image/png", page
     while True:
         for quality in _QUALITIES:
-            # 4:4:4 keeps coloured letters and edges clean.
-            data = _encoded(page, "JPEG", quality=quality, subsampling=0, optimize=True)
+            # 4:4:4 keeps coloured letters and edges clean. `optimize` fails on large noise.
+            data = _encoded(page, "JPEG", quality=quality, subsampling=0)
             if len(data) <= MAX_BYTES:
                 return data, "image/jpeg", page
         smaller = (max(1, round(side * _SHRINK)) for side in page.size)
