@@ -45,7 +45,8 @@ RUNS = load_recordings(Path(__file__).parents[3] / "tests" / "recordings" / "run
 ALL = tuple(RUNS.values())
 RUN = RUNS["ok_with_validation"]
 PLUGIN = tuple(entry_points(group="aitk.plugins", name="observability"))
-TEMPLATES = [f"aitk://runs/{{job_id}}/{what}" for what in ("config", "log", "loss.csv", "report")]
+KINDS = ("chart.png", "config", "log", "loss.csv", "report", "samples")
+TEMPLATES = [f"aitk://runs/{{job_id}}/{kind}" for kind in KINDS]
 
 
 def application(served: Iterable[Recording] | Backend = ALL, **environment: str) -> Application:
@@ -116,7 +117,8 @@ def test_a_client_is_shown_the_list_of_runs_and_a_template_for_each_kind(mode: s
     assert [(one.uri, one.mime_type) for one in listed] == [("aitk://runs", "application/json")]
     assert [one.uri_template for one in templates] == TEMPLATES
     assert [one.mime_type for one in templates] == [
-        "application/json", "text/plain", "text/csv", "application/json",
+        "image/png", "application/json", "text/plain", "text/csv", "application/json",
+        "image/jpeg",
     ]  # fmt: skip
 
 
@@ -306,8 +308,12 @@ def test_the_list_names_each_run_and_what_can_be_read_of_it(mode: str) -> None:
         (content,) = (await client.read_resource("aitk://runs")).contents
         assert isinstance(content, t.TextResourceContents)
         document: dict[str, Any] = json.loads(content.text)
-        for uri in document["runs"][0]["resources"].values():
-            assert (await client.read_resource(uri)).contents
+        for run in document["runs"]:
+            if run["id"] == RUN.job_id:
+                for kind, uri in run["resources"].items():
+                    # The recordings hold the names of the samples, not the pictures.
+                    if kind != "samples":
+                        assert (await client.read_resource(uri)).contents
         return document
 
     document = with_client(application(), use, mode=mode)
@@ -317,6 +323,8 @@ def test_the_list_names_each_run_and_what_can_be_read_of_it(mode: str) -> None:
     }
     assert document["runs"][0]["resources"] == {
         "report": f"aitk://runs/{document['runs'][0]['id']}/report",
+        "chart": f"aitk://runs/{document['runs'][0]['id']}/chart.png",
+        "samples": f"aitk://runs/{document['runs'][0]['id']}/samples",
         "loss": f"aitk://runs/{document['runs'][0]['id']}/loss.csv",
         "log": f"aitk://runs/{document['runs'][0]['id']}/log",
         "config": f"aitk://runs/{document['runs'][0]['id']}/config",

@@ -193,6 +193,24 @@ def aitk_resources() -> Iterable[ResourceSpec]:
         read=Lazy("aitk_observability.resources.run:read_report"),
         complete=_COMPLETE,
     )
+    yield ResourceSpec(
+        uri=uris.CHART,
+        name="training-chart",
+        title="Chart of a run",
+        description="Loss with level and interval, events, learning rate, step time, validation.",
+        mime_type="image/png",
+        read=Lazy("aitk_observability.resources.run:read_chart"),
+        complete=_COMPLETE,
+    )
+    yield ResourceSpec(
+        uri=uris.SAMPLES,
+        name="training-samples",
+        title="Sample sheet of a run",
+        description="The run's sample images in one picture, a row for each prompt, by step.",
+        mime_type="image/jpeg",
+        read=Lazy("aitk_observability.resources.run:read_samples"),
+        complete=_COMPLETE,
+    )
 
 
 @hookimpl

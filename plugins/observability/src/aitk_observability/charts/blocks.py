@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, Literal
+from typing import Final, Literal
 
 import numpy as np
 from attrs import frozen
+from numpy.typing import NDArray
 
 from aitk_observability.charts.scale import LARGEST, SMALLEST
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 MOST: Final = 250
 """Ours: blocks at most; more than three pixels each in a picture 800 wide."""

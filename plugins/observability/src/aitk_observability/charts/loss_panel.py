@@ -168,8 +168,10 @@ def _told(
         )
     ]
     told = [
-        f"Training loss: {counted(cleaned.n, 'value')} of steps {first} to {last} from the "
-        f"{_source(series.source)}{drawn}, from {start} to {end}",
+        (
+            f"Training loss: {counted(cleaned.n, 'value')} of steps {first} to {last} from the "
+            f"{_source(series.source)}{drawn}, from {start} to {end}"
+        ),
         ", ".join(extremes),
     ]
     if level is not None and level.interval is not None and level.estimate is not None:

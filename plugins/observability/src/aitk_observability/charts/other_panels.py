@@ -94,8 +94,10 @@ def step_time_panel(evidence: RunEvidence, findings: Sequence[Finding]) -> Panel
         note=f"n = {cleaned.n:,} times between steps from the {_SOURCES[source]}; {method}",
         short_note=f"n = {cleaned.n:,}, {source}",
         told=(
-            f"Step time: median {middle} s per step, n {cleaned.n:,}, {method} from {ends[0]} to "
-            f"{ends[1]} s{paused}",
+            (
+                f"Step time: median {middle} s per step, n {cleaned.n:,}, {method} from {ends[0]} to "
+                f"{ends[1]} s{paused}"
+            ),
         ),
     )
 
@@ -140,8 +142,10 @@ def validation_panel(evidence: RunEvidence, findings: Sequence[Finding]) -> Pane
         note=f"n = {cleaned.n:,} evaluations from the {_SOURCES[series.source]}; {method}",
         short_note=f"n = {cleaned.n:,}, {series.source}",
         told=(
-            f"Validation loss: {counted(cleaned.n, 'evaluation')}, lowest {lowest} at step "
-            f"{best_step}, last {number(float(values[-1]))}",
+            (
+                f"Validation loss: {counted(cleaned.n, 'evaluation')}, lowest {lowest} at step "
+                f"{best_step}, last {number(float(values[-1]))}"
+            ),
         ),
     )
 

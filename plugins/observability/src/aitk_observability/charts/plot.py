@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -12,7 +13,7 @@ from aitk_observability.charts.scale import step_scale, step_ticks
 from aitk_observability.charts.words import step_number
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
 
     from numpy.typing import NDArray
 
@@ -136,9 +137,7 @@ class PanelPlot:
         def mark(marker: Marker, role: Role) -> Callable[[float, float], None]:
             def draw(x: float, y: float) -> None:
                 centre = np.array([x + _SWATCH / 2])
-                canvas.marks(
-                    centre, np.array([y]), marker=marker, color=self._color(role), size=8
-                )
+                canvas.marks(centre, np.array([y]), marker=marker, color=self._color(role), size=8)
 
             return draw
 

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
+import numpy as np
 from attrs import field, frozen
+from numpy.typing import NDArray
 
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-    from aitk_observability.charts.scale import Scale
-    from aitk_observability.charts.theme import Role
+from aitk_observability.charts.scale import Scale
+from aitk_observability.charts.theme import Role
 
 ChartName = Literal["run", "loss", "learning_rate", "step_time", "validation_loss"]
 PanelName = Literal["loss", "learning_rate", "step_time", "validation_loss"]

@@ -189,9 +189,7 @@ def _draw_panels(canvas: drawing.Canvas, panels: Sequence[Panel], theme: Theme) 
     width = (large.width - _SMALL_GAP * (len(others) - 1)) / len(others)
     for index, panel in enumerate(others):
         left = _LEFT + index * (width + _SMALL_GAP)
-        box = drawing.Box(
-            left=left, top=_SMALL_TOP, right=left + width, bottom=canvas.height - 14
-        )
+        box = drawing.Box(left=left, top=_SMALL_TOP, right=left + width, bottom=canvas.height - 14)
         PanelPlot(canvas, panel, theme).draw(box, steps=steps, note=panel.short_note)
 
 
@@ -208,9 +206,7 @@ def _alt(
             f"{panel.heading}, marked: {rule.label} from step {step_number(rule.step)}"
             for rule in panel.rules
         ]
-        shown += [
-            f"{panel.heading}, {lane.label}: {_steps(lane.steps)}" for lane in panel.lanes
-        ]
+        shown += [f"{panel.heading}, {lane.label}: {_steps(lane.steps)}" for lane in panel.lanes]
     return one_line(". ".join(shown) + ".", _ALT_CHARS)
 
 

@@ -6,6 +6,7 @@ and stretch so far that one odd value flattens all others.
 
 from __future__ import annotations
 
+import itertools
 import math
 from typing import TYPE_CHECKING, Final
 
@@ -66,7 +67,7 @@ class Scale:
 
     def labels(self, ticks: tuple[float, ...]) -> tuple[str, ...]:
         """Return what to write at ticks of this axis, with as many digits as tell them apart."""
-        apart = min((b - a for a, b in zip(ticks, ticks[1:], strict=False)), default=0.0)
+        apart = min((b - a for a, b in itertools.pairwise(ticks)), default=0.0)
         largest = max(map(abs, ticks), default=0.0)
         digits = 3
         if apart > 0 and not self.log:

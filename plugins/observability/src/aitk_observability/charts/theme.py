@@ -8,13 +8,11 @@ lines in dashes, and severities are written out.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Final, Literal
+from typing import Final, Literal
 
 from attrs import frozen
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 Role = Literal["line", "level", "best", "critical", "warning", "event", "text", "muted"]
 """What a colour is for."""

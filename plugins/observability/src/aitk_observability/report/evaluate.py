@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from aitk_core.evidence.records import RunEvidence
+    from aitk_core.evidence.samples import SamplesEvidence
     from aitk_core.protocols import Outcomes
     from aitk_observability.arguments import EvaluateLora
 
@@ -25,6 +26,7 @@ def build(
     outcomes: Outcomes,
     *,
     weights: Mapping[str, float],
+    samples: SamplesEvidence | str,
 ) -> dict[str, Any]:
     """Return the evaluation of a run, JSON-ready.
 
@@ -33,6 +35,7 @@ def build(
         evidence: As collected.
         outcomes: What the installed analyzers said of it.
         weights: Of the rubric, by component.
+        samples: Those that were looked at, or why none were.
     """
     judged = judge(evidence, outcomes, scoring_method=arguments.scoring_method)
     dataset, nlp, resolution = dataset_sections(
@@ -50,6 +53,7 @@ def build(
                 "max_dataset_files": arguments.max_dataset_files,
                 "pass_threshold": arguments.pass_threshold,
                 "rubric_weights": dict(weights),
+                "include_samples": arguments.include_samples,
                 "scoring_method": arguments.scoring_method,
             },
             "evaluation": evaluation(judged, scores, pass_threshold=arguments.pass_threshold),
@@ -59,10 +63,23 @@ def build(
                 nlp=nlp,
                 dataset_path=resolution["dataset_path"],
                 score=score_sentence(scores),
-            ),
+            )
+            | {"samples": _samples(samples)},
         }
     )
     return data
+
+
+def _samples(samples: SamplesEvidence | str) -> dict[str, Any]:
+    if isinstance(samples, str):
+        return {"looked_at": 0, "reason": samples}
+    return {
+        "looked_at": sum(sample.pixels is not None for sample in samples.samples),
+        "total": samples.total,
+        "steps": len(samples.steps),
+        "prompts": len(samples.prompt_indexes),
+        "missing": dict(samples.missing),
+    }
 
 
 def summarize(data: Mapping[str, Any]) -> str:

@@ -9,6 +9,8 @@ LOSS: Final = f"{RUNS}/{{job_id}}/loss.csv"
 LOG: Final = f"{RUNS}/{{job_id}}/log"
 CONFIG: Final = f"{RUNS}/{{job_id}}/config"
 REPORT: Final = f"{RUNS}/{{job_id}}/report"
+CHART: Final = f"{RUNS}/{{job_id}}/chart.png"
+SAMPLES: Final = f"{RUNS}/{{job_id}}/samples"
 
 
 def uris_of(job_id: str) -> dict[str, str]:
@@ -17,5 +19,12 @@ def uris_of(job_id: str) -> dict[str, str]:
     Args:
         job_id: As `aitk_core.backend.ids.checked_job_id` lets through, so plain in a URI.
     """
-    templates = {"report": REPORT, "loss": LOSS, "log": LOG, "config": CONFIG}
+    templates = {
+        "report": REPORT,
+        "chart": CHART,
+        "samples": SAMPLES,
+        "loss": LOSS,
+        "log": LOG,
+        "config": CONFIG,
+    }
     return {kind: template.format(job_id=job_id) for kind, template in templates.items()}

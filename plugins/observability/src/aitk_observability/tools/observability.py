@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from aitk_core.errors import InvalidArgumentsError, UnknownToolError
 from aitk_core.evidence.collector import collect_run
-from aitk_core.records.results import ToolResult
+from aitk_core.records.results import Image, Link, Text, ToolResult
+from aitk_observability.report.sections import cut
+from aitk_observability.resources.uris import uris_of
 
 if TYPE_CHECKING:
     from aitk_core.backend.records import JobRow
     from aitk_core.errors import AitkError
-    from aitk_core.protocols import ToolContext
+    from aitk_core.evidence.records import RunEvidence
+    from aitk_core.protocols import Outcomes, ToolContext
+    from aitk_core.records.results import Block
     from aitk_observability.arguments import GetTrainingObservability
     from aitk_observability.report.baseline import Baselines
+
+_ALT_CHARS: Final = 400
+"""About 100 tokens beside the picture; the report holds every figure."""
 
 
 async def get_training_observability(
@@ -45,12 +52,55 @@ async def get_training_observability(
         return build(arguments, judged, config_context=config_context, baselines=baselines)
 
     data = await context.run(report)
+    blocks = (*await _charts(arguments, evidence, outcomes, context), *_links(evidence))
     if arguments.detail == "brief":
         from aitk_observability.report.brief import in_few_words
 
         # Its findings are the summary; a second text would only repeat them.
-        return ToolResult(data=in_few_words(data))
-    return ToolResult(data=data, summary=summarize(data))
+        return ToolResult(data=in_few_words(data), blocks=blocks)
+    return ToolResult(data=data, summary=summarize(data), blocks=blocks)
+
+
+async def _charts(
+    arguments: GetTrainingObservability,
+    evidence: RunEvidence,
+    outcomes: Outcomes,
+    context: ToolContext,
+) -> tuple[Block, ...]:
+    """Return the overview of the run as a picture, where it is wanted and there is one."""
+    wanted = arguments.charts
+    if wanted == "auto":
+        wanted = "light" if context.shows_images and arguments.detail == "full" else "none"
+    if wanted == "none":
+        return ()
+    theme: Literal["light", "dark"] = "dark" if wanted == "dark" else "light"
+
+    def draw() -> tuple[Block, ...]:
+        from aitk_observability.charts.run import run_charts
+        from aitk_observability.report.findings import ordered
+
+        findings = ordered(f for a in outcomes.analyses.values() for f in a.findings)
+        return tuple(
+            block
+            for chart in run_charts(evidence, findings, theme=theme)
+            for block in (Text(f"Chart: {cut(chart.alt, _ALT_CHARS)}"), Image(data=chart.png))
+        )
+
+    return await context.run(draw)
+
+
+def _links(evidence: RunEvidence) -> tuple[Block, ...]:
+    """Return where the complete data are, of which the report shows figures only."""
+    if evidence.loss is None or evidence.loss.source != "metrics":
+        return ()
+    return (
+        Link(
+            uri=uris_of(evidence.job.id)["loss"],
+            name="loss.csv",
+            description="Every logged step of every metric.",
+            mime_type="text/csv",
+        ),
+    )
 
 
 async def _baselines(arguments: GetTrainingObservability, context: ToolContext) -> Baselines | None:

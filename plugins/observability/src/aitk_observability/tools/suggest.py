@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from aitk_core.errors import AitkError
 from aitk_core.records.results import ToolResult
 from aitk_observability.comparison.collect import CollectOptions, collect_runs, rows_of
 
 if TYPE_CHECKING:
     from aitk_core.backend.records import JobRow
-    from aitk_core.errors import AitkError
     from aitk_core.protocols import ToolContext
     from aitk_observability.arguments import SuggestNextExperiment
 
@@ -48,6 +48,11 @@ async def _rows(
     asked = [arguments.job_id] if arguments.job_id is not None else []
     asked += arguments.job_ids or ()
     if asked:
-        return await rows_of(context, list(dict.fromkeys(asked)))
+        rows = await rows_of(context, list(dict.fromkeys(asked)))
+        only = rows[asked[0]]
+        if arguments.job_ids is None and isinstance(only, AitkError):
+            # One run was asked about: that it cannot be read is the answer.
+            raise only
+        return rows
     listed = await context.backend.jobs(job_type="train")
     return {row.id: row for row in listed.jobs[:_NEWEST]}
