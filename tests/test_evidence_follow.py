@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from aitk_core import errors
 from aitk_core.evidence.collector import collect_run
-from aitk_core.evidence.follow import RunFollower
+from aitk_core.evidence.follow import RunFollower, of_this_launch
 from aitk_core.evidence.growing import GrowingLog, GrowingSeries
 from aitk_core.evidence.logscan import scan_log
 from aitk_core.evidence.records import LEARNING_RATE, LOSS, VALIDATION_LOSS
@@ -346,6 +346,42 @@ def test_without_metrics_the_losses_of_the_log_are_followed() -> None:
     assert evidence.loss is not None
     assert evidence.loss.source == "log"
     assert evidence.loss.steps[-1] == 59
+
+
+def test_pitfall_38_a_launch_is_not_judged_by_what_the_one_before_it_left() -> None:
+    stage = Stage()
+
+    async def script(follower: RunFollower, _context: Any) -> list[RunEvidence]:
+        seen = []
+        for shown in stages("resume_after_stop"):
+            stage.show(shown)
+            tick = await follower.tick()
+            if tick.job.updated_at is not None and tick.job.updated_at > "2026-11-22T16:53:30":
+                seen.append(follower.evidence())
+        return seen
+
+    seen = following(stage, script, RESUMED.job_id)
+    waits, found = seen[0], of_this_launch(seen[0])
+    assert waits.job.status == "queued"
+    assert waits.loss is not None
+    assert (found.log, dict(found.series), set(found.missing)) == (None, {}, {"metrics", "log"})
+    loads = next(one for one in seen if one.job.info == "Loading model")
+    assert loads.loss is not None
+    found = of_this_launch(loads)
+    assert found.log == loads.log
+    assert (dict(found.series), set(found.missing)) == ({}, {"metrics"})
+    assert of_this_launch(seen[-1]) == seen[-1]
+
+
+def test_a_row_that_is_written_while_the_run_goes_on_takes_nothing_from_it() -> None:
+    saved = evolve(OK, row={**OK.row, "status": "running", "updated_at": "2099-01-01T00:00:00Z"})
+
+    async def script(follower: RunFollower, _context: Any) -> RunEvidence:
+        await follower.tick()
+        return follower.evidence()
+
+    evidence = following(Stage(saved), script)
+    assert of_this_launch(evidence) == evidence
 
 
 def test_there_is_no_evidence_before_the_first_look() -> None:

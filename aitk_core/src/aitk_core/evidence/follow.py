@@ -16,12 +16,13 @@ import asyncio
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from aitk_core.backend.records import CpuInfo, GpuAnswer, JobRow
 from aitk_core.evidence.collector import KEPT_LINES, add_from_bars, bar_name, optional
 from aitk_core.evidence.config import read_config
 from aitk_core.evidence.growing import GrowingLog, GrowingSeries
+from aitk_core.evidence.liveness import launched_at
 from aitk_core.evidence.records import LEARNING_RATE, LOSS, VALIDATION_LOSS, RunEvidence
 
 if TYPE_CHECKING:
@@ -236,6 +237,27 @@ class RunFollower:
         if log is not None:
             add_from_bars(found, log.scan)
         return found
+
+
+def of_this_launch(evidence: RunEvidence) -> RunEvidence:
+    """Return the evidence without what an earlier launch of the same job left (PITFALLS 38).
+
+    A job that waits has the log and the metrics of its last launch. One that was launched has
+    a log of its own from then on, and the metrics of the one before until its first step.
+    """
+    job, loss, log = evidence.job, evidence.loss, evidence.log
+    if job.status == "queued":
+        why = "the job waits to run; what it wrote before belongs to an earlier launch"
+        missing = {**evidence.missing, _NAMES[LOSS]: why, "log": why}
+        return evolve(evidence, series={}, log=None, missing=missing)
+    launched = launched_at(job)
+    if job.status != "running" or loss is None or log is None or launched is None:
+        return evidence
+    # Other writes move that time as well, but a log with steps in it is that of a run that logs.
+    if not loss.wall_times[-1] < launched or len(log.scan.readings) > 1:
+        return evidence
+    why = "no step of this launch yet; those in the metrics belong to an earlier one"
+    return evolve(evidence, series={}, missing={**evidence.missing, _NAMES[LOSS]: why})
 
 
 def _is_other_launch(before: JobRow, now: JobRow) -> bool:

@@ -155,7 +155,7 @@ _STUCK_TRAINING: Final = (
 
 def _waiting(job: JobRow, *, now: float, queues: Sequence[Queue], ahead: Sequence[str]) -> Liveness:
     mine = next((queue for queue in queues if queue.gpu_ids == job.gpu_ids), None)
-    queued = _launched(job)
+    queued = launched_at(job)
     waited = 0.0 if queued is None else now - queued
     if mine is not None and mine.is_running is False:
         reason = f"queued, but the queue of GPU {job.gpu_ids!r} is switched off: start it"
@@ -183,7 +183,7 @@ def _running(
     # numpy comes with it, so only once a running job is asked about.
     from aitk_core.statistics.speed import stall, stall_limit_s
 
-    launched = _launched(job)
+    launched = launched_at(job)
     phase = _phase(job, loss)
     ended = _log_says_ended(log)
     if ended is not None and (launched is None or now - launched > _SETTLED_S):
@@ -297,8 +297,8 @@ def _since_launch(
     return max(0.0, now - launched), _LAUNCH
 
 
-def _launched(job: JobRow) -> float | None:
-    """Return when the backend last wrote the row, Unix seconds."""
+def launched_at(job: JobRow) -> float | None:
+    """Return when the backend last wrote the row, for a job that runs its launch, Unix seconds."""
     try:
         moment = datetime.fromisoformat(job.updated_at or "")
     except ValueError:
