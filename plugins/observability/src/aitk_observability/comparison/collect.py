@@ -137,11 +137,12 @@ async def _collect(
     def reduce() -> ComparedRun:
         from aitk_observability.comparison.run import compared_run
         from aitk_observability.report.assess import judge
-        from aitk_observability.report.run_report import dataset_sections, in_brief, run_report
+        from aitk_observability.report.run_report import in_brief, run_report
+        from aitk_observability.report.sections import dataset as dataset_sections
 
         judged = judge(evidence, outcomes, scoring_method=options.scoring_method)
         dataset, nlp, resolution = dataset_sections(
-            evidence, include_dataset=options.include_dataset, include_nlp=options.include_nlp
+            evidence, None, include_dataset=options.include_dataset, include_nlp=options.include_nlp
         )
         report = run_report(
             judged, dataset=dataset, nlp=nlp, dataset_path=resolution["dataset_path"]

@@ -10,13 +10,12 @@ from attrs import frozen
 from aitk_core.evidence.records import RunEvidence
 from aitk_core.records.findings import Finding
 from aitk_observability.report import findings as told
+from aitk_observability.report import sections
 from aitk_observability.scoring.choice import Components, components_of
 
 if TYPE_CHECKING:
     from aitk_core.protocols import Outcomes
-    from aitk_core.records.findings import Analysis
 
-NOT_ASSESSED: Final = "dataset and caption analysis is not part of what is installed"
 NOT_PASSED: Final = ("critical", "insufficient_evidence")
 """A run with something critical, or without a verdict, does not pass, whatever its mean says."""
 
@@ -61,8 +60,8 @@ def judge(evidence: RunEvidence, outcomes: Outcomes, *, scoring_method: str) -> 
         scoring_method: `evidence_v1` or `reference_v1`.
     """
     analyses = outcomes.analyses
-    quality, errors = _facts(analyses, "loss"), _facts(analyses, "errors")
-    speed = _facts(analyses, "speed")
+    quality, errors = sections.facts(analyses, "loss"), sections.facts(analyses, "errors")
+    speed = sections.facts(analyses, "speed")
     findings = told.ordered(f for a in analyses.values() for f in a.findings)
     return Judged(
         evidence=evidence,
@@ -70,8 +69,8 @@ def judge(evidence: RunEvidence, outcomes: Outcomes, *, scoring_method: str) -> 
         quality=quality,
         speed=speed,
         errors=errors,
-        liveness=_facts(analyses, "liveness"),
-        checkpoints=_facts(analyses, "checkpoints"),
+        liveness=sections.facts(analyses, "liveness"),
+        checkpoints=sections.facts(analyses, "checkpoints"),
         not_assessed={
             name: analysis.reason for name, analysis in analyses.items() if not analysis.assessed
         },
@@ -86,12 +85,3 @@ def judge(evidence: RunEvidence, outcomes: Outcomes, *, scoring_method: str) -> 
             scoring_method, evidence, findings, quality=quality, speed=speed, errors=errors
         ),
     )
-
-
-def _facts(analyses: Mapping[str, Analysis], name: str) -> Mapping[str, Any]:
-    analysis = analyses.get(name)
-    if analysis is None:
-        return {"assessed": False, "reason": f"the analyzer {name!r} is not installed or failed"}
-    if analysis.assessed:
-        return analysis.facts
-    return {**analysis.facts, "assessed": False, "reason": analysis.reason}

@@ -11,12 +11,9 @@ from aitk_core.convert import unstructure
 from aitk_observability.report import experiment, sections
 from aitk_observability.report.evaluation import evaluation, rubric, score_sentence
 from aitk_observability.report.intelligence import intelligence
-from aitk_observability.report.run_report import (
-    dataset_sections,
-    in_brief,
-    run_report,
-    timestamp,
-)
+from aitk_observability.report.run_report import in_brief, run_report
+from aitk_observability.report.sections import dataset as dataset_sections
+from aitk_observability.report.sections import moment
 
 if TYPE_CHECKING:
     from aitk_observability.arguments import GetTrainingObservability
@@ -71,9 +68,9 @@ def build(
     evidence, job = judged.evidence, judged.evidence.job
     dataset, nlp, resolution = dataset_sections(
         evidence,
+        arguments.dataset_path,
         include_dataset=arguments.include_dataset,
         include_nlp=arguments.include_nlp,
-        dataset_path=arguments.dataset_path,
     )
     scores = rubric(judged)
     verdict: Mapping[str, Any] = {"skipped": True}
@@ -88,7 +85,7 @@ def build(
     )
     report = ObservabilityReport(
         job_id=job.id,
-        generated_at=timestamp(evidence.collected_at),
+        generated_at=moment(evidence.collected_at),
         overall_health=judged.health,
         status_snapshot=sections.status_snapshot(job) | {"liveness": dict(judged.liveness)},
         system_snapshot=sections.system_snapshot(evidence.gpu, evidence.cpu, evidence.active_jobs),

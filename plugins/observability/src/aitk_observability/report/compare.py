@@ -8,7 +8,7 @@ from aitk_core.convert import unstructure
 from aitk_observability.comparison.entries import ranking_of, shortened
 from aitk_observability.comparison.published import published_ranking
 from aitk_observability.comparison.ranking import rank
-from aitk_observability.report.run_report import timestamp
+from aitk_observability.report.sections import moment
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -90,7 +90,7 @@ def build(
         order["ranking"] = entries[:_WHOLE] + [shortened(entry) for entry in entries[_WHOLE:]]
     data: dict[str, Any] = unstructure(
         {
-            "generated_at": timestamp(now),
+            "generated_at": moment(now),
             "inputs": {
                 "job_ids": [run.job_id for run in runs],
                 "requested_job_ids": list(requested),

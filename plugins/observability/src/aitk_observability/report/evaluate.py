@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any
 from aitk_core.convert import unstructure
 from aitk_observability.report.assess import judge
 from aitk_observability.report.evaluation import evaluation, rubric, score_sentence
-from aitk_observability.report.run_report import dataset_sections, run_report, timestamp
+from aitk_observability.report.run_report import run_report
+from aitk_observability.report.sections import dataset as dataset_sections
+from aitk_observability.report.sections import moment
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -39,12 +41,12 @@ def build(
     """
     judged = judge(evidence, outcomes, scoring_method=arguments.scoring_method)
     dataset, nlp, resolution = dataset_sections(
-        evidence, include_dataset=arguments.include_dataset, include_nlp=arguments.include_nlp
+        evidence, None, include_dataset=arguments.include_dataset, include_nlp=arguments.include_nlp
     )
     scores = rubric(judged, weights)
     data: dict[str, Any] = unstructure(
         {
-            "generated_at": timestamp(evidence.collected_at),
+            "generated_at": moment(evidence.collected_at),
             "job_id": evidence.job.id,
             "inputs": {
                 "log_lines": arguments.log_lines,

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from aitk_core.convert import unstructure
 from aitk_observability.report import findings as told
 from aitk_observability.report import sections
-from aitk_observability.report.assess import NOT_ASSESSED
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from aitk_core.evidence.records import RunEvidence
     from aitk_observability.report.assess import Judged
 
 _HIGHLIGHTS: Final = 5
@@ -26,11 +23,6 @@ _HEALTH: Final = {
 _WORST: Final = 3
 _LENGTHY: Final = frozenset({"methods", "pauses", "validation", "source_hits", "sample_lines"})
 _REFERENCES: Final = frozenset({"remedies", "unknown", "false_alarm_rate"})
-
-
-def timestamp(seconds: float) -> str:
-    """Return Unix seconds as ISO 8601 in UTC."""
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
 def run_report(
@@ -80,33 +72,6 @@ def run_report(
         "highlights": [alert["message"] for alert in alerts[:_HIGHLIGHTS]],
         "dataset_path": dataset_path,
     }
-
-
-def dataset_sections(
-    evidence: RunEvidence,
-    *,
-    include_dataset: bool,
-    include_nlp: bool,
-    dataset_path: str | None = None,
-) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
-    """Return dataset, caption and resolution sections; one path counts in all of them.
-
-    Args:
-        evidence: Its config names the dataset.
-        include_dataset: Whether the dataset was asked about.
-        include_nlp: Whether captions were asked about.
-        dataset_path: Given in place of the config's.
-    """
-    path, source = dataset_path, "argument"
-    if path is None:
-        paths = evidence.config.dataset_paths
-        path, source = (paths[0], "config") if paths else (None, "")
-    not_assessed = {"assessed": False, "error": "not_assessed", "reason": NOT_ASSESSED}
-    return (
-        {"dataset_path": path, **not_assessed} if include_dataset else {"skipped": True},
-        dict(not_assessed) if include_nlp else {"skipped": True},
-        {"dataset_path": path, "dataset_source": source or None},
-    )
 
 
 def _summary(judged: Judged) -> str:

@@ -3,19 +3,62 @@
 from __future__ import annotations
 
 import math
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from aitk_core.evidence.environment import read_environment
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from aitk_core.backend.records import CpuInfo, GpuAnswer, JobRow
     from aitk_core.evidence.records import RunEvidence
+    from aitk_core.records.findings import Analysis
 
 _MIB_PER_GIB = 1024.0
 _EXCERPT_CHARS = 40_000
 """About 10,000 tokens: what a client takes in one answer without complaint."""
+_NOT_ASSESSED = "dataset and caption analysis is not part of what is installed"
 _INFO_CHARS = 4000
 """About 1,000 tokens; a failed run's info is a whole traceback. Our own."""
+
+
+def facts(analyses: Mapping[str, Analysis], name: str) -> Mapping[str, Any]:
+    """Return an analyzer's facts; where it could not judge, also that and why."""
+    analysis = analyses.get(name)
+    if analysis is None:
+        return {"assessed": False, "reason": f"the analyzer {name!r} is not installed or failed"}
+    if analysis.assessed:
+        return analysis.facts
+    return {**analysis.facts, "assessed": False, "reason": analysis.reason}
+
+
+def moment(seconds: float) -> str:
+    """Return Unix seconds as ISO 8601 UTC."""
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
+def dataset(
+    evidence: RunEvidence, asked_path: str | None, *, include_dataset: bool, include_nlp: bool
+) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+    """Return dataset, caption and resolution sections; one path counts in all of them.
+
+    Args:
+        evidence: About the run.
+        asked_path: A folder in place of the config's.
+        include_dataset: Whether the dataset was asked about.
+        include_nlp: Whether the captions were.
+    """
+    path, source = asked_path, "argument"
+    if path is None:
+        paths = evidence.config.dataset_paths
+        path, source = (paths[0], "config") if paths else (None, "")
+    not_assessed = {"assessed": False, "error": "not_assessed", "reason": _NOT_ASSESSED}
+    return (
+        {"dataset_path": path, **not_assessed} if include_dataset else {"skipped": True},
+        dict(not_assessed) if include_nlp else {"skipped": True},
+        {"dataset_path": path, "dataset_source": source or None},
+    )
 
 
 def status_snapshot(job: JobRow) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from aitk_core.convert import unstructure
 from aitk_core.errors import AitkError
 from aitk_observability.report.evaluation import evaluation, rubric
 from aitk_observability.report.experiment import no_recommendation, recommendation
-from aitk_observability.report.run_report import timestamp
+from aitk_observability.report.sections import moment
 from aitk_observability.suggestions.candidate import cost_of
 from aitk_observability.suggestions.rules import candidates
 
@@ -44,7 +44,7 @@ def build(
     run = _selected(collected.runs, verdicts)
     if run is None:
         return {
-            "generated_at": timestamp(now),
+            "generated_at": moment(now),
             "status": "no_evaluable_candidates",
             "requested_job_ids": list(requested),
             "skipped_candidates": list(collected.skipped),
@@ -55,7 +55,7 @@ def build(
     )
     data: dict[str, Any] = unstructure(
         {
-            "generated_at": timestamp(now),
+            "generated_at": moment(now),
             "inputs": {
                 "candidate_job_ids": list(requested),
                 "log_lines": arguments.log_lines,

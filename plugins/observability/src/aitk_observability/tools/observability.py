@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-from aitk_core.errors import InvalidArgumentsError, UnknownToolError
 from aitk_core.evidence.collector import collect_run
 from aitk_core.records.results import Image, Link, Text, ToolResult
 from aitk_observability.report.sections import cut
 from aitk_observability.resources.uris import uris_of
+from aitk_observability.tools.saved import config_context, saved_config
 
 if TYPE_CHECKING:
     from aitk_core.backend.records import JobRow
@@ -27,7 +27,7 @@ async def get_training_observability(
     arguments: GetTrainingObservability, context: ToolContext
 ) -> ToolResult:
     """Collect a run's evidence, let the installed analyzers judge it, and report."""
-    config = await _saved_config(arguments.config_name, context)
+    config = await saved_config(arguments.config_name, context)
     await context.progress(0, 3, "collecting evidence")
     evidence = await collect_run(context, arguments.job_id, config=config)
     await context.progress(1, 3, "analyzing")
@@ -38,18 +38,11 @@ async def get_training_observability(
     from aitk_observability.report.build import build
     from aitk_observability.report.summary import summarize
 
-    source = (
-        "saved_config" if config is not None else "job_payload" if evidence.job.config else None
-    )
-    config_context = {
-        "requested_config_name": arguments.config_name,
-        "resolved_config_name": arguments.config_name or evidence.config.name,
-        "config_source": source,
-    }
+    counts = config_context(arguments.config_name, config, evidence)
 
     def report() -> dict[str, Any]:
         judged = judge(evidence, outcomes, scoring_method=arguments.scoring_method)
-        return build(arguments, judged, config_context=config_context, baselines=baselines)
+        return build(arguments, judged, config_context=counts, baselines=baselines)
 
     data = await context.run(report)
     blocks = (*await _charts(arguments, evidence, outcomes, context), *_links(evidence))
@@ -133,18 +126,3 @@ async def _baselines(arguments: GetTrainingObservability, context: ToolContext) 
         collected=await collect_runs(context, rows, options, stage="baselines:"),
         policy=context.band_policy(),
     )
-
-
-async def _saved_config(name: str | None, context: ToolContext) -> dict[str, Any] | None:
-    """Return the saved config; one that does not exist is an error, never ignored."""
-    if name is None:
-        return None
-    try:
-        answer = await context.call_tool("get-config", {"name": name})
-    except UnknownToolError as error:
-        raise InvalidArgumentsError(
-            "config_name needs a tool that reads saved configs, and none is installed",
-            remedy="leave config_name out to judge by the job's own config",
-        ) from error
-    config: dict[str, Any] = (answer.data or {})["config"]
-    return config
