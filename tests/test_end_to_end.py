@@ -40,6 +40,7 @@ def calls(job_id: str, datasets: str, suffix: str) -> Calls:
         ("evaluate-lora", {"job_id": job_id}),
         ("compare-training-runs", {"job_ids": [job_id]}),
         ("suggest-next-experiment", {"job_id": job_id}),
+        ("watch-training-timeseries", {"job_id": job_id}),
         ("get-training-logs", {"job_id": job_id, "lines": 20}),
         ("get-system-stats", {}),
         ("list-training-jobs", {}),
@@ -110,6 +111,9 @@ def check(answers: Mapping[str, Any], registry: Registry, suffix: str) -> None:
     assert report["quality_analysis"]["loss"]["count"] == 59
     assert report["quality_analysis"]["source"] == "metrics"
     assert report["status_snapshot"]["status"] == "completed"
+    watched = answers["watch-training-timeseries"]
+    assert watched["window"]["ended"] == "terminal_status"
+    assert [point["current_step"] for point in watched["points"]] == [60]
     assert answers["get-training-logs"]["lines"]
     names = {job["name"] for job in answers["list-training-jobs"]["jobs"]}
     assert "e2e" in names

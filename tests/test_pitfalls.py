@@ -72,7 +72,7 @@ PITFALLS: Final[dict[int, str]] = {
     47: "test_pitfall_47_the_queue_of_the_jobs_own_gpus_is_started",
     48: "test_pitfall_48_a_queued_job_is_reported_as_queued",
     49: "test_pitfall_49_four_starts_at_once_make_one_job_and_start_it_once",
-    50: GUARDED + "a watch reads what is new only",
+    50: "test_pitfall_50_a_look_asks_five_routes_once_and_the_log_from_where_it_ended",
     # D. Security
     51: "test_pitfall_51_an_id_that_is_no_id_is_refused_before_anything_is_asked",
     52: EXPORT + "paths stay below the outputs folder",
@@ -162,6 +162,23 @@ PITFALLS: Final[dict[int, str]] = {
     131: DATASETS + "one worker on a folder",
 }
 
+WATCH: Final[dict[int, str]] = {
+    12: "test_pitfall_12_the_last_loss_is_the_last_in_time",
+    14: "test_pitfall_14_15_the_speed_is_that_of_training_steps_each_counted_once",
+    15: "test_pitfall_14_15_the_speed_is_that_of_training_steps_each_counted_once",
+    38: "test_pitfall_38_a_job_that_waits_is_not_judged_by_its_earlier_run",
+    41: "test_pitfall_41_42_a_look_that_fails_is_counted_told_and_made_good",
+    42: "test_pitfall_41_42_a_look_that_fails_is_counted_told_and_made_good",
+    44: "test_pitfall_44_the_last_look_comes_at_the_end_of_the_window_not_after_it",
+    72: "test_pitfall_72_a_first_look_without_the_row_is_an_error_not_half_an_answer",
+    74: "test_pitfall_74_a_number_out_of_range_is_refused_not_bent",
+    83: "test_pitfall_83_a_watch_uses_two_connections_however_often_it_looks",
+    116: "test_pitfall_116_117_118_one_config_and_one_dataset_count_in_the_whole_answer",
+    117: "test_pitfall_116_117_118_one_config_and_one_dataset_count_in_the_whole_answer",
+    118: "test_pitfall_116_117_118_one_config_and_one_dataset_count_in_the_whole_answer",
+}
+"""Where watching a run has the same to avoid in code of its own."""
+
 
 def names_of_all_tests() -> set[str]:
     """Return the names of all test functions."""
@@ -185,6 +202,7 @@ def test_every_test_that_is_named_exists_and_every_other_entry_says_whose_it_is(
         if not entry.startswith(PARTS) and entry not in names
     }
     assert not gone
+    assert set(WATCH.values()) <= names
 
 
 def test_no_part_that_is_installed_still_owes_its_pitfalls() -> None:

@@ -182,6 +182,7 @@ def test_the_plugin_alone_has_no_problems_and_every_target_of_it_loads() -> None
             "get-training-logs",
             "get-training-observability",
             "suggest-next-experiment",
+            "watch-training-timeseries",
         ]
     )
     assert all(spec.read_only for spec in specs)

@@ -21,7 +21,7 @@ from attrs import evolve
 from aitk_core.testing.recorded import recorded_app
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Awaitable, Callable, Mapping
     from pathlib import Path
 
     from aitk_core.backend.client import AiToolkitBackend
@@ -76,6 +76,8 @@ class Stage:
         """Of the answers' bodies."""
         self.faults: dict[str, int] = {}
         """Status in place of an answer, by last part of the path; `job` is the row's."""
+        self.before_answer: Callable[[str], Awaitable[None]] | None = None
+        """Awaited with the last part of each path; one that never ends is an answer that hangs."""
         self.show(*runs)
 
     def show(self, *runs: Recording) -> None:
@@ -101,6 +103,8 @@ class Stage:
         what = scope["path"].rpartition("/")[2]
         query = scope["query_string"].decode()
         self.asked.append(f"{what}?{query}" if query else what)
+        if self.before_answer is not None:
+            await self.before_answer(what)
         fault = self.faults.get("job" if "id=" in query else what)
 
         async def count(message: Any) -> None:

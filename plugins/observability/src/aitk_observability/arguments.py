@@ -132,6 +132,39 @@ class SuggestNextExperiment:
 
 
 @frozen(kw_only=True)
+class WatchTrainingTimeseries:
+    """Arguments of watch-training-timeseries."""
+
+    job_id: str = arg(description=_JOB, min_length=1, max_length=128)
+    duration_seconds: int = arg(
+        120,
+        description="How long to watch; 0: one look. Ends early where the call's limit is shorter.",
+        minimum=0,
+        maximum=7200,
+    )
+    poll_interval_seconds: int = arg(
+        10, description="Seconds between two looks.", minimum=2, maximum=300
+    )
+    log_lines: int = arg(400, description="Log lines to judge.", minimum=100, maximum=20000)
+    include_system: bool = arg(True, description="Add GPU, CPU and RAM.")
+    include_alerts: bool = arg(True, description="Add alerts where they are new.")
+    include_dataset: bool = arg(False, description="Assess the dataset.")
+    include_nlp: bool = arg(False, description="Assess captions.")
+    dataset_path: str | None = arg(
+        None, description="Dataset folder, not the config's.", max_length=1024
+    )
+    config_name: str | None = arg(
+        None, description="Saved config to judge by, not the job's own.", max_length=100
+    )
+    stop_on_terminal_status: bool = arg(True, description="End when the run has ended.")
+    include_raw_log_excerpt: bool = arg(False, description="Add log lines to each point.")
+    excerpt_lines: int = arg(80, description="Lines of it at most.", minimum=10, maximum=1000)
+    max_dataset_files: int = arg(
+        2000, description="Images to scan at most.", minimum=100, maximum=20000
+    )
+
+
+@frozen(kw_only=True)
 class GetTrainingLogs:
     """Arguments of get-training-logs."""
 

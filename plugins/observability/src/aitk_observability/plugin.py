@@ -21,6 +21,7 @@ from aitk_observability.arguments import (
     GetTrainingLogs,
     GetTrainingObservability,
     SuggestNextExperiment,
+    WatchTrainingTimeseries,
 )
 from aitk_observability.resources import uris
 
@@ -89,6 +90,20 @@ def aitk_tools() -> Iterable[ToolSpec]:
         arguments=SuggestNextExperiment,
         contract="suggest-next-experiment.v1",
         handler=Lazy("aitk_observability.tools.suggest:suggest_next_experiment"),
+        text="json",
+    )
+    yield ToolSpec(
+        name="watch-training-timeseries",
+        title="Watch a training run",
+        description=(
+            "Says how a run develops while you wait: step, speed, loss with interval, GPU, health "
+            "and new alerts at each look, and what changed. Use it on a job that runs. A call "
+            "ends within the client's limit; call again to go on. For a whole diagnosis use "
+            "get-training-observability; for 'is it alive?' get-training-status."
+        ),
+        arguments=WatchTrainingTimeseries,
+        contract="watch-training-timeseries.v1",
+        handler=Lazy("aitk_observability.tools.watch:watch_training_timeseries"),
         text="json",
     )
     yield ToolSpec(

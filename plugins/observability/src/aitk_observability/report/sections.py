@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 _MIB_PER_GIB = 1024.0
 _EXCERPT_CHARS = 40_000
 """About 10,000 tokens: what a client takes in one answer without complaint."""
+_POINT_CHARS = 8000
+"""About 2,000 tokens, of the lines that came between two looks. Our own."""
 _NOT_ASSESSED = "dataset and caption analysis is not part of what is installed"
 _INFO_CHARS = 4000
 """About 1,000 tokens; a failed run's info is a whole traceback. Our own."""
@@ -157,6 +159,21 @@ def excerpt(evidence: RunEvidence, lines: int) -> str:
         return ""
     text = "\n".join(line.text for line in evidence.log.scan.lines[-lines:])
     return text if len(text) <= _EXCERPT_CHARS else "[...]" + text[-_EXCERPT_CHARS:]
+
+
+def lines_from(evidence: RunEvidence, first: int, *, at_most: int) -> str:
+    """Return the log's newest lines from a physical line on, bounded in size.
+
+    Args:
+        evidence: About the run.
+        first: Line number; what stands before is left out.
+        at_most: How many lines.
+    """
+    if evidence.log is None:
+        return ""
+    lines = evidence.log.scan.lines[-at_most:]
+    text = "\n".join(line.text for line in lines if line.number >= first)
+    return text if len(text) <= _POINT_CHARS else "[...]" + text[-_POINT_CHARS:]
 
 
 def provenance(evidence: RunEvidence) -> dict[str, Any]:
