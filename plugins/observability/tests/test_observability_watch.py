@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 from attrs import evolve, field, frozen
+from hypothesis import given
+from hypothesis import strategies as st
 
 from aitk_core import errors
 from aitk_core.application import Application
@@ -24,6 +26,7 @@ from aitk_core.testing.evidence import changed, cut_short
 from aitk_core.testing.mcp import with_client
 from aitk_core.testing.recorded import Recording, load_recordings
 from aitk_core.testing.replay import Stage, at_poll, load_polls
+from aitk_observability.report.points import chosen, telling
 from aitk_observability.tools import watch as tool
 
 if TYPE_CHECKING:
@@ -264,6 +267,37 @@ def test_a_long_watch_keeps_the_extremes_and_the_changes_and_links_to_the_rest(
     assert isinstance(link, Link)
     assert link.uri == f"aitk://runs/{OK.job_id}/loss.csv"
     assert tokens(seen) <= TOKENS
+
+
+POINTS: Final = st.lists(
+    st.fixed_dictionaries(
+        {
+            "status": st.sampled_from(("running", "completed")),
+            "overall_health": st.sampled_from(("healthy", "warning")),
+            "loss_last": st.none() | st.floats(0, 1),
+            "iter_per_sec": st.none() | st.floats(0, 9),
+            "gpu_memory_used_mb": st.none() | st.integers(0, 9),
+            "alerts": st.just([]) | st.just([{"code": "X"}]),
+        }
+    ),
+    min_size=1,
+    max_size=60,
+)
+
+
+@given(points=POINTS, at_most=st.integers(1, 70))
+def test_thinning_shows_as_many_points_as_asked_and_the_telling_ones_first(
+    points: list[dict[str, Any]], at_most: int
+) -> None:
+    kept, must = chosen(points, at_most), telling(points)
+    assert kept == sorted(set(kept))
+    assert len(kept) == min(at_most, len(points))
+    assert set(must[:at_most]) <= set(kept)
+    if at_most >= len(must):
+        for name in ("loss_last", "iter_per_sec", "gpu_memory_used_mb"):
+            known = [point[name] for point in points if point[name] is not None]
+            shown = [points[i][name] for i in kept if points[i][name] is not None]
+            assert (min(known), max(known)) == (min(shown), max(shown)) if known else not shown
 
 
 def test_a_duration_of_0_is_one_look(watch: Callable[..., Seen]) -> None:
