@@ -10,7 +10,7 @@ import io
 import threading
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import numpy as np
 from attrs import frozen
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from aitk_observability.charts.records import Marker
+
+Anchor = Literal["left", "center", "right"]
 
 DRAWING: Final = threading.Lock()
 """Hold it while drawing: matplotlib is not thread-safe (its FAQ, "Work with threads")."""
@@ -72,12 +74,13 @@ class Canvas:
         self.width, self.height = width, height
         figure = Figure(figsize=(width / _DPI, height / _DPI), dpi=_DPI, facecolor=background)
         self._figure = figure
-        self._agg = FigureCanvasAgg(figure)
+        # Its methods carry no types.
+        self._agg: Any = FigureCanvasAgg(figure)
         self._renderer = self._agg.get_renderer()
 
     def text(
         self, x: float, y: float, words: str, *, size: int, color: str, bold: bool = False,
-        anchor: str = "left",
+        anchor: Anchor = "left",
     ) -> None:  # fmt: skip
         """Write one line.
 

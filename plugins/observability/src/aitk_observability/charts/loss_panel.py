@@ -48,11 +48,10 @@ def loss_panel(evidence: RunEvidence, findings: Sequence[Finding]) -> Panel | No
         _points_of_spikes(cleaned, marks.spike_steps(findings)),
     ]
     where, means = blocks.joined()
-    log = ", log scale" if scale.log else ""
     return Panel(
         name="loss",
         heading="Training loss",
-        unit=f"loss{log}",
+        unit="log scale" if scale.log else "",
         steps=steps,
         scale=scale,
         bands=(*_spread(blocks), *_level_band(level)),
@@ -60,7 +59,8 @@ def loss_panel(evidence: RunEvidence, findings: Sequence[Finding]) -> Panel | No
         points=tuple(one for one in points if one is not None),
         rules=tuple(marks.rules(findings, "loss", steps)),
         lanes=(*_bad_lane(bad), *marks.event_lanes(evidence, steps)),
-        note=f"n = {cleaned.n:,} losses from the {_source(series.source)}; {_method(blocks)}{log}",
+        note=f"n = {cleaned.n:,} losses from the {_source(series.source)}; {_method(blocks)}"
+        + ("; newer ones not read" if series.truncated else ""),
         short_note=f"n = {cleaned.n:,}, {series.source}",
         told=tuple(_told(series, cleaned, blocks, level, bad)),
     )
@@ -104,7 +104,8 @@ def _level_band(level: LevelResult | None) -> list[Band]:
         high=np.full(2, high),
         middle=np.full(2, level.estimate),
         role="level",
-        label=f"last {level.n:,}: {number(level.estimate)} ({number(low)} to {number(high)})",
+        label=f"level of last {level.n:,}: {number(level.estimate)} "
+        f"(95 %: {number(low)} to {number(high)})",
     )
     return [band]
 
@@ -147,7 +148,7 @@ def _line_label(blocks: Blocks) -> str:
 def _method(blocks: Blocks) -> str:
     if blocks.size == 1:
         return "every value"
-    return f"means of {blocks.size} with their {blocks.spread} values"
+    return f"line: means of {blocks.size}, band: {blocks.spread} of each"
 
 
 def _source(source: str) -> str:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from aitk_core.statistics.cleaning import clean
-from aitk_core.statistics.speed import find_pauses, gaps_of, median_of
+from aitk_core.statistics.methods import METHODS
+from aitk_core.statistics.speed import gaps_of, median_of
 from aitk_observability.analyzers.speed import step_times_of_log
 from aitk_observability.charts import marks
 from aitk_observability.charts.blocks import MOST, blocks_of
@@ -23,10 +24,12 @@ if TYPE_CHECKING:
     from aitk_core.evidence.records import RunEvidence
     from aitk_core.records.findings import Finding
     from aitk_core.statistics.cleaning import Cleaned
+    from aitk_observability.charts.blocks import Blocks
 
 LEARNING_RATE: Final = "learning_rate"
 """The trainer's key (backend/API.md section 4.9)."""
 _SOURCES: Final = {"metrics": "metrics database", "log": "progress bars of the log"}
+_PAUSE_FACTOR: Final = METHODS["pauses_v1"].number("pause_factor")
 _DOTS_UP_TO: Final = 60
 """Ours: more dots run into each other in a small panel."""
 
@@ -46,20 +49,19 @@ def learning_rate_panel(evidence: RunEvidence) -> Panel | None:
     thin = _thinned(cleaned.n)
     start, end, most = (number(float(rate)) for rate in (rates[0], rates[-1], rates.max()))
     is_constant = bool((rates == rates[0]).all())
-    course = f"{start} throughout" if is_constant else f"{start} to {end}, at most {most}"
-    scale = value_scale(rates[thin])
+    course = f"{start} throughout" if is_constant else f"from {start} to {end}, at most {most}"
     return Panel(
         name="learning_rate",
         heading="Learning rate",
-        unit="log scale" if scale.log else "",
+        unit="",
         steps=_span(cleaned),
-        scale=scale,
+        scale=value_scale(rates[thin], may_be_log=False, from_zero=True),
         lines=(
             Line(
                 steps=cleaned.steps[thin].astype(np.float64),
                 values=rates[thin],
                 role="line",
-                label=course,
+                label=course if is_constant else f"at most {most}",
                 dots=cleaned.n == 1,
             ),
         ),
@@ -76,19 +78,19 @@ def step_time_panel(evidence: RunEvidence, findings: Sequence[Finding]) -> Panel
     if not cleaned.n:
         return None
     blocks = blocks_of(cleaned.values, cleaned.steps, centre="median")
-    lanes, paused = _pauses(evidence) if source == "metrics" else ([], "")
+    lanes, paused = _pauses(evidence, blocks) if source == "metrics" else ([], "")
     steps = _span(cleaned)
     where, medians = blocks.joined()
     middle = number(median_of(np.clip(cleaned.values, SMALLEST, LARGEST)))
-    method = "every value" if blocks.size == 1 else f"medians of {blocks.size}"
+    method = "each one" if blocks.size == 1 else f"medians of {blocks.size}"
     ends = number(float(blocks.centre[0])), number(float(blocks.centre[-1]))
     return Panel(
         name="step_time",
         heading="Step time",
         unit="s per step",
         steps=steps,
-        scale=value_scale(blocks.centre, from_zero=True),
-        lines=(Line(steps=where, values=medians, role="line", label=f"median {middle} s"),),
+        scale=value_scale(blocks.centre, may_be_log=False, from_zero=True),
+        lines=(Line(steps=where, values=medians, role="line", label=f"{method}; all: {middle} s"),),
         rules=tuple(marks.rules(findings, "step_time", steps)),
         lanes=tuple(lanes),
         note=f"n = {cleaned.n:,} times between steps from the {_SOURCES[source]}; {method}",
@@ -123,7 +125,7 @@ def validation_panel(evidence: RunEvidence, findings: Sequence[Finding]) -> Pane
     return Panel(
         name="validation_loss",
         heading="Validation loss",
-        unit="loss, log scale" if scale.log else "loss",
+        unit="log scale" if scale.log else "",
         steps=steps,
         scale=scale,
         lines=(
@@ -163,20 +165,27 @@ def _step_times(
     return seconds, at, "log"
 
 
-def _pauses(evidence: RunEvidence) -> tuple[list[Lane], str]:
-    """Return the row of pauses and what to say of them."""
+def _pauses(evidence: RunEvidence, blocks: Blocks) -> tuple[list[Lane], str]:
+    """Return the row of pauses and what to say of them.
+
+    A pause is more than twice as long as usual, as in `pauses_v1`: both for the run, by the median
+    of its blocks, and around it, since all steps may have become slow.
+    """
     series = evidence.loss
     if series is None:
         return [], ""
-    found = find_pauses(np.asarray(series.wall_times), np.asarray(series.steps)).pauses
-    if not found:
+    gaps = gaps_of(np.asarray(series.wall_times), np.asarray(series.steps))
+    usual = np.maximum(np.interp(gaps.steps, blocks.steps, blocks.centre), np.median(blocks.centre))
+    found = np.flatnonzero(gaps.per_step_s / _PAUSE_FACTOR > usual)
+    if not len(found):
         return [], ""
-    longest = max(found, key=lambda pause: pause.duration_s)
-    steps = tuple(pause.after_step for pause in found)
+    after = gaps.steps - gaps.span
+    longest = found[gaps.duration_s[found].argmax()]
     said = (
-        f"; {counted(len(found), 'pause')}, the longest {number(longest.duration_s)} s after step "
-        f"{step_number(longest.after_step)}"
+        f"; {counted(len(found), 'pause')}, the longest {number(float(gaps.duration_s[longest]))} "
+        f"s after step {step_number(int(after[longest]))}"
     )
+    steps = tuple(after[found].tolist())
     return [Lane(label="pause", steps=steps, marker="down", role="event")], said
 
 

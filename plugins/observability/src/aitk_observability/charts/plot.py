@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
-from attrs import evolve, frozen
+from attrs import evolve
 
 from aitk_observability.charts.canvas import Box
 from aitk_observability.charts.scale import step_scale, step_ticks
 from aitk_observability.charts.words import step_number
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterator
 
     from numpy.typing import NDArray
 
-    from aitk_observability.charts.canvas import Canvas
-    from aitk_observability.charts.records import Lane, Marker, Panel
+    from aitk_observability.charts.canvas import Anchor, Canvas
+    from aitk_observability.charts.records import Band, Lane, Panel, Points
     from aitk_observability.charts.theme import Role, Theme
 
 HEADING: Final = 13
@@ -30,17 +30,14 @@ _BETWEEN: Final = 14
 _GAP: Final = 6
 _BELOW: Final = 36
 """Pixels below the plot and its lanes: the numbers of the steps, and the note."""
-_TICK_EVERY_X: Final = 90
-_TICK_EVERY_Y: Final = 42
-_LEAST_PLOT: Final = 60
-
-
-@frozen(kw_only=True)
-class _Entry:
-    """One entry of the legend, with what draws its sample."""
-
-    label: str
-    draw: Callable[[float, float], None]
+_LANE_OFFSET: Final = 5
+"""Between the lowest number of the value axis and the first row's label."""
+_TICK_EVERY_X: Final = 75
+_TICK_EVERY_Y: Final = 34
+_LEAST_TICKS: Final = 3
+_LEAST_PLOT: Final = 40
+_MARK: Final = 6
+"""Size of a row's marks; of those that would overlap the first is drawn."""
 
 
 class PanelPlot:
@@ -52,7 +49,7 @@ class PanelPlot:
         self._panel = panel
         self._theme = theme
 
-    def draw(self, box: Box, *, steps: tuple[int, int], note: str) -> None:
+    def draw(self, box: Box, *, steps: tuple[int, int], note: str, rows: int) -> None:
         """Draw heading, legend, plot, rows of marks and note.
 
         Args:
@@ -60,12 +57,13 @@ class PanelPlot:
                 the value axis stand left of it.
             steps: First and last step of the axis.
             note: One line about n, method and source.
+            rows: Rows of marks to leave room for, so that panels side by side are level.
         """
         y = box.top + HEADING
         self._heading(box, y)
         y = self._legend(box, y + _LINE_HEIGHT)
-        lanes = self._panel.lanes
-        bottom = box.bottom - _BELOW - _LANE_HEIGHT * len(lanes)
+        lanes = _LANE_OFFSET + _LANE_HEIGHT * rows if rows else 0
+        bottom = box.bottom - _BELOW - lanes
         plot = Box(left=box.left, top=y, right=box.right, bottom=max(bottom, y + _LEAST_PLOT))
         x = step_scale(*steps)
 
@@ -78,21 +76,26 @@ class PanelPlot:
         self._axis_of_values(data, plot)
         self._data(data, plot, across)
         self._rules(plot, across, labels)
-        for index, lane in enumerate(lanes):
-            self._lane(lane, plot.left, plot.bottom + _LANE_HEIGHT * index, across)
-        below = plot.bottom + _LANE_HEIGHT * len(lanes)
-        for tick in step_ticks(x, max(2, int(plot.width / _TICK_EVERY_X))):
-            at = float(across(np.array([tick]))[0])
-            self._text(at, below + 14, step_number(tick), "muted", anchor="center")
-        middle = (plot.left + plot.right) / 2
+        for index, lane in enumerate(self._panel.lanes):
+            top = plot.bottom + _LANE_OFFSET + _LANE_HEIGHT * index
+            self._lane(lane, plot.left, top, across)
+        y = plot.bottom + lanes + _LINE_HEIGHT
+        for tick in step_ticks(x, max(_LEAST_TICKS, int(plot.width / _TICK_EVERY_X))):
+            self._centred(float(across(np.array([tick]))[0]), y, step_number(tick))
         words = self._canvas.fitted(f"step   ({note})", box.width + 2 * _GAP, size=TEXT)
-        self._text(middle, below + 14 + _LINE_HEIGHT, words, "muted", anchor="center")
+        self._centred((plot.left + plot.right) / 2, y + _LINE_HEIGHT, words)
 
     def _color(self, role: Role) -> str:
         return self._theme.roles[role]
 
-    def _text(self, x: float, y: float, words: str, role: Role, *, anchor: str = "left") -> None:
+    def _text(self, x: float, y: float, words: str, role: Role, *, anchor: Anchor = "left") -> None:
         self._canvas.text(x, y, words, size=TEXT, color=self._color(role), anchor=anchor)
+
+    def _centred(self, x: float, y: float, words: str) -> None:
+        """Write a line centred at `x`, moved where the picture would cut it."""
+        half = self._canvas.width_of(words, size=TEXT) / 2
+        x = min(x, self._canvas.width - _GAP - half)
+        self._text(x, y, words, "muted", anchor="center")
 
     def _heading(self, box: Box, y: float) -> None:
         panel, canvas = self._panel, self._canvas
@@ -105,52 +108,44 @@ class PanelPlot:
     def _legend(self, box: Box, y: float) -> float:
         """Write the legend from the line at `y` on; return where the plot may begin."""
         x = box.left
-        for entry in self._entries():
-            label = self._canvas.fitted(entry.label, box.width - _SWATCH - 4, size=TEXT)
+        for words, draw in self._entries():
+            if not words:
+                continue
+            label = self._canvas.fitted(words, box.width - _SWATCH - 4, size=TEXT)
             width = _SWATCH + 4 + self._canvas.width_of(label, size=TEXT)
             if x > box.left and x + width > box.right:
                 x, y = box.left, y + _LINE_HEIGHT
-            entry.draw(x, y - 4)
+            draw(x, y - 4)
             self._text(x + _SWATCH + 4, y, label, "text")
             x += width + _BETWEEN
         return y + 8
 
-    def _entries(self) -> Iterable[_Entry]:
-        panel, canvas = self._panel, self._canvas
+    def _entries(self) -> Iterator[tuple[str, Callable[[float, float], None]]]:
+        """Go through the labels of the legend, each with what draws its sample at a place."""
+        for line in self._panel.lines:
+            yield line.label, partial(self._line_sample, line.role)
+        for band in self._panel.bands:
+            yield band.label, partial(self._band_sample, band)
+        for points in self._panel.points:
+            yield points.label, partial(self._point_sample, points)
 
-        def stroke(role: Role) -> Callable[[float, float], None]:
-            def draw(x: float, y: float) -> None:
-                ends, level = np.array([x, x + _SWATCH]), np.full(2, y)
-                canvas.line(ends, level, color=self._color(role), width=2)
+    def _line_sample(self, role: Role, x: float, y: float) -> None:
+        ends = np.array([x, x + _SWATCH])
+        self._canvas.line(ends, np.full(2, y), color=self._color(role), width=2)
 
-            return draw
+    def _band_sample(self, band: Band, x: float, y: float) -> None:
+        ends, level, color = np.array([x, x + _SWATCH]), np.full(2, y), self._color(band.role)
+        self._canvas.area(ends, level - 5, level + 4, color=color, alpha=0.25)
+        if band.middle is not None:
+            self._canvas.line(ends, level, color=color, width=1.5, dashed=True)
 
-        def patch(role: Role, *, dashed: bool) -> Callable[[float, float], None]:
-            def draw(x: float, y: float) -> None:
-                ends, level = np.array([x, x + _SWATCH]), np.full(2, y)
-                canvas.area(ends, level - 5, level + 4, color=self._color(role), alpha=0.25)
-                if dashed:
-                    canvas.line(ends, level, color=self._color(role), width=1.5, dashed=True)
-
-            return draw
-
-        def mark(marker: Marker, role: Role) -> Callable[[float, float], None]:
-            def draw(x: float, y: float) -> None:
-                centre = np.array([x + _SWATCH / 2])
-                canvas.marks(centre, np.array([y]), marker=marker, color=self._color(role), size=8)
-
-            return draw
-
-        for line in panel.lines:
-            yield _Entry(label=line.label, draw=stroke(line.role))
-        for band in panel.bands:
-            yield _Entry(label=band.label, draw=patch(band.role, dashed=band.middle is not None))
-        for points in panel.points:
-            yield _Entry(label=points.label, draw=mark(points.marker, points.role))
+    def _point_sample(self, points: Points, x: float, y: float) -> None:
+        at, color = np.array([x + _SWATCH / 2]), self._color(points.role)
+        self._canvas.marks(at, np.array([y]), marker=points.marker, color=color, size=8)
 
     def _axis_of_values(self, data: Box, plot: Box) -> None:
         scale, canvas = self._panel.scale, self._canvas
-        ticks = scale.ticks(max(2, int(data.height / _TICK_EVERY_Y)))
+        ticks = scale.ticks(max(_LEAST_TICKS, int(data.height / _TICK_EVERY_Y)))
         for tick, label in zip(ticks, scale.labels(ticks), strict=True):
             y = self._down(data, np.array([tick]))[0]
             ends = np.array([plot.left, plot.right])
@@ -237,8 +232,10 @@ class PanelPlot:
         across: Callable[[NDArray[np.float64]], NDArray[np.float64]],
     ) -> None:
         y = top + _LANE_HEIGHT / 2 + 1
-        # One mark for each pair of pixels: more cannot be told apart.
-        places = np.unique(np.round(across(np.array(lane.steps, dtype=np.float64)) / 2)) * 2
-        color = self._color(lane.role)
-        self._canvas.marks(places, np.full(len(places), y), marker=lane.marker, color=color, size=6)
+        kept: list[float] = []
+        for x in across(np.array(lane.steps, dtype=np.float64)).tolist():
+            if not kept or x - kept[-1] >= _MARK:
+                kept.append(x)
+        xs, ys, color = np.array(kept), np.full(len(kept), y), self._color(lane.role)
+        self._canvas.marks(xs, ys, marker=lane.marker, color=color, size=_MARK)
         self._text(left - _GAP, y + 4, lane.label, lane.role, anchor="right")

@@ -183,14 +183,15 @@ def _draw_panels(canvas: drawing.Canvas, panels: Sequence[Panel], theme: Theme) 
     steps = min(panel.steps[0] for panel in panels), max(panel.steps[1] for panel in panels)
     bottom = _SMALL_TOP - 22 if others else canvas.height - 14
     large = drawing.Box(left=_LEFT, top=_TOP, right=WIDTH - _RIGHT, bottom=bottom)
-    PanelPlot(canvas, first, theme).draw(large, steps=steps, note=first.note)
+    PanelPlot(canvas, first, theme).draw(large, steps=steps, note=first.note, rows=len(first.lanes))
     if not others:
         return
+    rows = max(len(panel.lanes) for panel in others)
     width = (large.width - _SMALL_GAP * (len(others) - 1)) / len(others)
     for index, panel in enumerate(others):
         left = _LEFT + index * (width + _SMALL_GAP)
         box = drawing.Box(left=left, top=_SMALL_TOP, right=left + width, bottom=canvas.height - 14)
-        PanelPlot(canvas, panel, theme).draw(box, steps=steps, note=panel.short_note)
+        PanelPlot(canvas, panel, theme).draw(box, steps=steps, note=panel.short_note, rows=rows)
 
 
 def _alt(

@@ -6,8 +6,8 @@ and stretch so far that one odd value flattens all others.
 
 from __future__ import annotations
 
-import itertools
 import math
+from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -32,6 +32,8 @@ _FROM_ZERO: Final = 0.5
 """Ours: a linear axis begins at 0 where that costs at most half of it."""
 _PAD: Final = 0.06
 _STEP_MARGIN: Final = 0.01
+_ABOUT: Final = 0.9
+"""A tick more than was asked for is better than half of them."""
 _LEAST_SPREAD: Final = 1e-6
 """Relative width below which values count as equal: the axis is widened instead."""
 _FURTHEST: Final = 3.0
@@ -67,14 +69,15 @@ class Scale:
 
     def labels(self, ticks: tuple[float, ...]) -> tuple[str, ...]:
         """Return what to write at ticks of this axis, with as many digits as tell them apart."""
-        apart = min((b - a for a, b in itertools.pairwise(ticks)), default=0.0)
+        apart = min((b - a for a, b in pairwise(ticks)), default=0.0)
         largest = max(map(abs, ticks), default=0.0)
         digits = 3
         if apart > 0 and not self.log:
             digits = 1 + max(0, math.floor(math.log10(largest)) - math.floor(math.log10(apart)))
             # A tick step of 2.5 needs its second digit.
             digits += round(apart / 10 ** math.floor(math.log10(apart)), 6) % 1 > 0
-        return tuple(number(tick, digits) for tick in ticks)
+        labels = tuple(number(tick, digits) for tick in ticks)
+        return labels if self.log else _same_places(labels)
 
     def _linear_ticks(self, count: int) -> tuple[float, ...]:
         step = _nice((self.high - self.low) / max(1, count))
@@ -114,11 +117,11 @@ def value_scale(
     if may_be_log and ends[0][1] / ends[0][0] >= _LOG_RATIO:
         pad = _PAD * math.log10(high / low)
         return Scale(low=low * 10**-pad, high=high * 10**pad, log=True)
+    if from_zero or low <= _FROM_ZERO * high:
+        return Scale(low=0.0, high=high * (1 + _PAD))
     if high - low <= _LEAST_SPREAD * high:
         low, high = 0.8 * low, 1.2 * high
     pad = _PAD * (high - low)
-    if from_zero or low <= _FROM_ZERO * high:
-        return Scale(low=0.0, high=high + pad)
     return Scale(low=low - pad, high=high + pad)
 
 
@@ -140,13 +143,25 @@ def _typical(values: NDArray[np.float64]) -> tuple[float, float]:
 
 
 def _nice(step: float) -> float:
-    """Return the least of 1, 2, 2.5, 5 times a power of ten that is `step` or more."""
+    """Return the least of 1, 2, 2.5, 5 times a power of ten that is about `step` or more."""
     power = 10.0 ** math.floor(math.log10(step))
-    return next(factor * power for factor in (1, 2, 2.5, 5, 10) if factor * power >= step * 0.999)
+    return next(factor * power for factor in (1, 2, 2.5, 5, 10) if factor * power >= _ABOUT * step)
+
+
+def _same_places(labels: tuple[str, ...]) -> tuple[str, ...]:
+    """Return decimal numbers with equally many places, `0.30` beside `0.25`."""
+    if any("e" in label for label in labels):
+        return labels
+    places = max((len(label.partition(".")[2]) for label in labels), default=0)
+    if not places:
+        return labels
+    parts = [label.partition(".") for label in labels]
+    return tuple(f"{whole}.{rest:0<{places}}" for whole, _, rest in parts)
 
 
 def _log_ticks(low: float, high: float, count: int) -> tuple[float, ...]:
     first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
+    ticks: list[float] = []
     for factors in ((1, 2, 5), (1, 3), (1,)):
         ticks = [
             factor * 10.0**power
@@ -155,5 +170,6 @@ def _log_ticks(low: float, high: float, count: int) -> tuple[float, ...]:
             if low <= factor * 10.0**power <= high
         ]
         if len(ticks) <= count + 1:
-            return tuple(ticks)
-    return tuple(ticks[:: math.ceil(len(ticks) / count)])
+            break
+    # Whole decades, some of them, where there are more than fit.
+    return tuple(ticks[:: max(1, math.ceil(len(ticks) / (count + 1)))])
