@@ -10,7 +10,7 @@ import io
 import threading
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal, cast
 
 import numpy as np
 from attrs import frozen
@@ -75,7 +75,7 @@ class Canvas:
         figure = Figure(figsize=(width / _DPI, height / _DPI), dpi=_DPI, facecolor=background)
         self._figure = figure
         # Its methods carry no types.
-        self._agg: Any = FigureCanvasAgg(figure)
+        self._agg = cast("Any", FigureCanvasAgg(figure))
         self._renderer = self._agg.get_renderer()
 
     def text(

@@ -59,8 +59,7 @@ def loss_panel(evidence: RunEvidence, findings: Sequence[Finding]) -> Panel | No
         points=tuple(one for one in points if one is not None),
         rules=tuple(marks.rules(findings, "loss", steps)),
         lanes=(*_bad_lane(bad), *marks.event_lanes(evidence, steps)),
-        note=f"n = {cleaned.n:,} losses from the {_source(series.source)}; {_method(blocks)}"
-        + ("; newer ones not read" if series.truncated else ""),
+        note=_note(series, cleaned, blocks),
         short_note=f"n = {cleaned.n:,}, {series.source}",
         told=tuple(_told(series, cleaned, blocks, level, bad)),
     )
@@ -80,9 +79,10 @@ def _covered(cleaned: Cleaned, bad: tuple[int, ...]) -> tuple[int, int]:
 
 
 def _recent_level(cleaned: Cleaned) -> LevelResult | None:
+    """Return the level of the last quarter; None where its interval reaches below any loss."""
     recent = cleaned.tail(max(_RECENT_LEAST, cleaned.n // _RECENT_SHARE))
     level = mean_level(recent.values, recent.steps)
-    return level if level.interval is not None and level.estimate is not None else None
+    return level if level.interval is not None and level.interval[0] > 0 else None
 
 
 def _spread(blocks: Blocks) -> list[Band]:
@@ -149,6 +149,16 @@ def _method(blocks: Blocks) -> str:
     if blocks.size == 1:
         return "every value"
     return f"line: means of {blocks.size}, band: {blocks.spread} of each"
+
+
+def _note(series: Series, cleaned: Cleaned, blocks: Blocks) -> str:
+    parts = [
+        f"n = {counted(cleaned.n, 'value')} from the {_source(series.source)}",
+        _method(blocks),
+    ]
+    if series.truncated:
+        parts.append("newer ones not read")
+    return "; ".join(parts)
 
 
 def _source(source: str) -> str:

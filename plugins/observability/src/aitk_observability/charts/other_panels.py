@@ -30,8 +30,6 @@ LEARNING_RATE: Final = "learning_rate"
 """The trainer's key (backend/API.md section 4.9)."""
 _SOURCES: Final = {"metrics": "metrics database", "log": "progress bars of the log"}
 _PAUSE_FACTOR: Final = METHODS["pauses_v1"].number("pause_factor")
-_DOTS_UP_TO: Final = 60
-"""Ours: more dots run into each other in a small panel."""
 
 
 def learning_rate_panel(evidence: RunEvidence) -> Panel | None:
@@ -46,7 +44,7 @@ def learning_rate_panel(evidence: RunEvidence) -> Panel | None:
     if not cleaned.n:
         return None
     rates = np.clip(cleaned.values, SMALLEST, LARGEST)
-    thin = _thinned(cleaned.n)
+    thin, told = _thinned(cleaned.n), counted(cleaned.n, "step")
     start, end, most = (number(float(rate)) for rate in (rates[0], rates[-1], rates.max()))
     is_constant = bool((rates == rates[0]).all())
     course = f"{start} throughout" if is_constant else f"from {start} to {end}, at most {most}"
@@ -62,12 +60,11 @@ def learning_rate_panel(evidence: RunEvidence) -> Panel | None:
                 values=rates[thin],
                 role="line",
                 label=course if is_constant else f"at most {most}",
-                dots=cleaned.n == 1,
             ),
         ),
-        note=f"n = {cleaned.n:,} steps from the {_SOURCES[series.source]}; skipped steps left out",
+        note=f"n = {told} from the {_SOURCES[series.source]}; skipped ones left out",
         short_note=f"n = {cleaned.n:,}, {series.source}",
-        told=(f"Learning rate: {course}, {counted(cleaned.n, 'step')}",),
+        told=(f"Learning rate: {course}, {told}",),
     )
 
 
@@ -82,7 +79,7 @@ def step_time_panel(evidence: RunEvidence, findings: Sequence[Finding]) -> Panel
     steps = _span(cleaned)
     where, medians = blocks.joined()
     middle = number(median_of(np.clip(cleaned.values, SMALLEST, LARGEST)))
-    method = "each one" if blocks.size == 1 else f"medians of {blocks.size}"
+    method = "each step" if blocks.size == 1 else f"medians of {blocks.size}"
     ends = number(float(blocks.centre[0])), number(float(blocks.centre[-1]))
     return Panel(
         name="step_time",
@@ -90,15 +87,17 @@ def step_time_panel(evidence: RunEvidence, findings: Sequence[Finding]) -> Panel
         unit="s per step",
         steps=steps,
         scale=value_scale(blocks.centre, may_be_log=False, from_zero=True),
-        lines=(Line(steps=where, values=medians, role="line", label=f"{method}; all: {middle} s"),),
+        lines=(
+            Line(steps=where, values=medians, role="line", label=f"{method}, overall {middle} s"),
+        ),
         rules=tuple(marks.rules(findings, "step_time", steps)),
         lanes=tuple(lanes),
-        note=f"n = {cleaned.n:,} times between steps from the {_SOURCES[source]}; {method}",
+        note=f"n = {counted(cleaned.n, 'gap')} between steps from the {_SOURCES[source]}; {method}",
         short_note=f"n = {cleaned.n:,}, {source}",
         told=(
             (
-                f"Step time: median {middle} s per step, n {cleaned.n:,}, {method} from {ends[0]} to "
-                f"{ends[1]} s{paused}"
+                f"Step time: median {middle} s per step, n {cleaned.n:,}, {method} from "
+                f"{ends[0]} to {ends[1]} s{paused}"
             ),
         ),
     )
@@ -128,9 +127,7 @@ def validation_panel(evidence: RunEvidence, findings: Sequence[Finding]) -> Pane
         unit="log scale" if scale.log else "",
         steps=steps,
         scale=scale,
-        lines=(
-            Line(steps=drawn[0], values=drawn[1], role="line", dots=len(drawn[0]) <= _DOTS_UP_TO),
-        ),
+        lines=(Line(steps=drawn[0], values=drawn[1], role="line"),),
         points=(
             Points(
                 steps=where[best : best + 1],
@@ -141,7 +138,7 @@ def validation_panel(evidence: RunEvidence, findings: Sequence[Finding]) -> Pane
             ),
         ),
         rules=tuple(marks.rules(findings, "validation_loss", steps)),
-        note=f"n = {cleaned.n:,} evaluations from the {_SOURCES[series.source]}; {method}",
+        note=f"n = {counted(cleaned.n, 'evaluation')} from the {_SOURCES[series.source]}; {method}",
         short_note=f"n = {cleaned.n:,}, {series.source}",
         told=(
             (

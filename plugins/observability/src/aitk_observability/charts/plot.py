@@ -36,6 +36,9 @@ _TICK_EVERY_X: Final = 75
 _TICK_EVERY_Y: Final = 34
 _LEAST_TICKS: Final = 3
 _LEAST_PLOT: Final = 40
+_DOT: Final = 5
+_DOTS_UP_TO: Final = 60
+"""Ours: more dots run into each other in a small panel."""
 _MARK: Final = 6
 """Size of a row's marks; of those that would overlap the first is drawn."""
 
@@ -173,8 +176,8 @@ class PanelPlot:
             color = self._color(line.role)
             xs, ys = across(line.steps), self._down(data, line.values)
             canvas.line(xs, ys, color=color, width=1.6, clip=data)
-            if line.dots:
-                canvas.marks(xs, ys, marker="circle", color=color, size=5, clip=plot)
+            dotted = np.full(len(xs), len(xs) <= _DOTS_UP_TO) | _alone(line.values)
+            canvas.marks(xs[dotted], ys[dotted], marker="circle", color=color, size=_DOT, clip=plot)
         for band in self._panel.bands:
             if band.middle is not None:
                 color, xs = self._color(band.role), across(band.steps)
@@ -213,7 +216,7 @@ class PanelPlot:
         across: Callable[[NDArray[np.float64]], NDArray[np.float64]],
         labels: list[tuple[float, int, str]],
     ) -> None:
-        for rule, (left, row, words) in zip(self._panel.rules, labels, strict=True):
+        for rule in self._panel.rules:
             x = float(across(np.array([float(rule.step)]))[0])
             self._canvas.line(
                 np.full(2, x),
@@ -222,7 +225,13 @@ class PanelPlot:
                 width=1.4,
                 dashed=rule.role == "warning",
             )
-            self._text(left, plot.top + 11 + _LINE_HEIGHT * row, words, rule.role)
+        # After all lines, and on the background's colour: a line behind a word cuts it.
+        for rule, (left, row, words) in zip(self._panel.rules, labels, strict=True):
+            y = plot.top + 11 + _LINE_HEIGHT * row
+            ends = np.array([left - 1, left + 1 + self._canvas.width_of(words, size=TEXT)])
+            top, bottom = np.full(2, y - 10), np.full(2, y + 3)
+            self._canvas.area(ends, bottom, top, color=self._theme.background, alpha=1.0)
+            self._text(left, y, words, rule.role)
 
     def _lane(
         self,
@@ -239,3 +248,10 @@ class PanelPlot:
         xs, ys, color = np.array(kept), np.full(len(kept), y), self._color(lane.role)
         self._canvas.marks(xs, ys, marker=lane.marker, color=color, size=_MARK)
         self._text(left - _GAP, y + 4, lane.label, lane.role, anchor="right")
+
+
+def _alone(values: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Return which values have no neighbour to be joined with."""
+    missing = np.pad(np.isnan(values), 1, constant_values=True)
+    alone: NDArray[np.bool_] = ~missing[1:-1] & missing[:-2] & missing[2:]
+    return alone

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 import numpy as np
-from attrs import field, frozen
+from attrs import frozen
 from numpy.typing import NDArray
 
 from aitk_observability.charts.scale import Scale
@@ -27,8 +27,6 @@ class Line:
     role: Role
     label: str = ""
     """For the legend; empty where it needs none."""
-    dots: bool = False
-    """Whether each value is marked, too."""
 
 
 @frozen(kw_only=True, eq=False)
@@ -98,5 +96,5 @@ class Panel:
     """n, method and source, for one line below a large panel."""
     short_note: str
     """The same, for one below a small panel."""
-    told: tuple[str, ...] = field(factory=tuple)
+    told: tuple[str, ...]
     """Sentences with the key figures, for who does not see it."""

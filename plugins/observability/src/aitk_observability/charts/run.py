@@ -41,7 +41,7 @@ _TOP: Final = 56
 _SMALL_TOP: Final = 430
 _SMALL_GAP: Final = 60
 """Between small panels: room for the numbers of the next one's axis."""
-_SHOWN_FINDINGS: Final = 3
+_BETWEEN: Final = 12
 _SYMBOLS: Final[dict[str, str]] = {"critical": "▲", "warning": "△"}
 _ALT_CHARS: Final = 2000
 _TOLD_STEPS: Final = 5
@@ -149,22 +149,29 @@ def _write_title(
     words = canvas.fitted(title, room, size=_TITLE, bold=True)
     canvas.text(_RIGHT, 25, words, size=_TITLE, color=theme.roles["text"], bold=True)
     x = float(_RIGHT)
-    for part, role in _subtitle(evidence, findings):
+    for part, role in _subtitle(canvas, evidence, findings):
         words = canvas.fitted(part, WIDTH - _RIGHT - x, size=_SUBTITLE)
         canvas.text(x, 45, words, size=_SUBTITLE, color=theme.roles[role])
-        x += canvas.width_of(f"{words}   ", size=_SUBTITLE)
+        x += canvas.width_of(words, size=_SUBTITLE) + _BETWEEN
 
 
-def _subtitle(evidence: RunEvidence, findings: Sequence[Finding]) -> list[tuple[str, Role]]:
-    """Return the parts of the line below the title, each with its colour."""
+def _subtitle(
+    canvas: drawing.Canvas, evidence: RunEvidence, findings: Sequence[Finding]
+) -> list[tuple[str, Role]]:
+    """Return the parts of the line below the title, as many findings as fit, the worst first."""
     parts: list[tuple[str, Role]] = [(_state(evidence), "muted")]
     worst = grave(findings)
-    for finding in worst[:_SHOWN_FINDINGS]:
+    room = WIDTH - 2 * _RIGHT - canvas.width_of(parts[0][0], size=_SUBTITLE)
+    for shown, finding in enumerate(worst):
         role: Role = "critical" if finding.severity == "critical" else "warning"
-        symbol = _SYMBOLS[role]
-        parts.append((f"{symbol} {finding.severity}: {code_words(finding)}", role))
-    if len(worst) > _SHOWN_FINDINGS:
-        parts.append((f"and {len(worst) - _SHOWN_FINDINGS} more", "muted"))
+        part = f"{_SYMBOLS[role]} {finding.severity}: {code_words(finding)}"
+        room -= canvas.width_of(part, size=_SUBTITLE) + _BETWEEN
+        more = f"and {len(worst) - shown:,} more"
+        is_last = shown + 1 == len(worst)
+        if shown and room < (0 if is_last else _BETWEEN + canvas.width_of(more, size=_SUBTITLE)):
+            parts.append((more, "muted"))
+            break
+        parts.append((part, role))
     return parts
 
 
