@@ -213,7 +213,7 @@ def test_an_outline_is_two_levels_deep_and_refers_to_nothing(
     assert outline["required"] == ["a"]
     parts = outline["properties"]
     assert parts["a"]["required"] == ["b"]
-    assert parts["a"]["properties"]["b"] == {"type": "object", "description": "Deeper."}
+    assert parts["a"]["properties"]["b"] == {"type": "object"}
     assert parts["d"] == {"type": "object", "description": "Stays."}
     assert parts["e"] == {"anyOf": [{"type": "object", "description": "Own."}, {"type": "object"}]}
     assert parts["$ref"] == {"type": "string"}

@@ -100,7 +100,9 @@ class ContractStore:
         return self._bundles[name]
 
     def outline(self, name: str) -> dict[str, Any]:
-        """Return the schema two levels deep, shared definitions by type and description only.
+        """Return the schema two levels deep, the second by type only.
+
+        Shared definitions are reduced to their type and description.
 
         What fits the contract fits its outline. A client gets this in the list of tools, where
         the whole would cost it far more than it is read; the whole is published in `schemas/`.
@@ -244,6 +246,7 @@ def check_object(what: str, value: object) -> None:
 
 
 _TOLD: Final = ("type", "description", "enum", "const")
+_BARE: Final = ("type", "enum", "const")
 _LEVELS: Final = 2
 """Of properties that an outline shows: those of the answer, and those of each part of it."""
 
@@ -256,9 +259,10 @@ def _outlined(value: Any, definitions: Mapping[str, Any], level: int = 0) -> Any
     reference = value.get("$ref")
     if isinstance(reference, str):
         target = definitions.get(reference.removeprefix("#/$defs/"), {})
-        return {k: target[k] for k in _TOLD if k in target} | _told(value)
+        found = {k: target[k] for k in _TOLD if k in target} | _told(value)
+        return found if level < _LEVELS else {k: v for k, v in found.items() if k in _BARE}
     if level >= _LEVELS:
-        return _told(value)
+        return {key: value[key] for key in _BARE if key in value}
     found = {
         key: {name: _outlined(one, definitions, level + 1) for name, one in item.items()}
         if key == "properties"
