@@ -1,0 +1,1 @@
+"""Proof that analyzers find what they should and stay quiet otherwise. Needs no test tools."""
