@@ -10,15 +10,13 @@ from __future__ import annotations
 
 import json
 from importlib.metadata import entry_points
-from pathlib import Path
 from statistics import median
 from typing import Any
 
 from aitk_core.registry import load_registry
 from aitk_core.testing.evidence import answer_of
-from aitk_core.testing.recorded import load_recordings
+from aitk_core.testing.recorded import recorded_runs
 
-RECORDINGS = Path(__file__).parents[1] / "tests" / "recordings" / "runs"
 CHARS_PER_TOKEN = 4
 
 
@@ -44,7 +42,7 @@ def line(name: str, found: list[tuple[float, float]]) -> None:
 
 def main() -> None:
     """Print the sizes."""
-    runs = list(load_recordings(RECORDINGS).values())
+    runs = list(recorded_runs().values())
     one_run: list[tuple[str, str, dict[str, Any]]] = [
         ("get-training-observability", "", {}),
         ("get-training-observability", " detail=brief", {"detail": "brief"}),

@@ -6,7 +6,6 @@ What the backend answers may be bad as well: then there is a typed error or an h
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -19,7 +18,7 @@ from aitk_core.frontends.http.app import build_app
 from aitk_core.registry import load_registry
 from aitk_core.settings import HttpSettings
 from aitk_core.testing.mcp import with_client
-from aitk_core.testing.recorded import load_recordings, recorded_app, recorded_backend
+from aitk_core.testing.recorded import recorded_app, recorded_backend, recorded_runs
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
@@ -27,7 +26,7 @@ if TYPE_CHECKING:
     from aitk_core.application import Application
     from aitk_core.testing.recorded import Recording
 
-RUNS = load_recordings(Path(__file__).parent / "recordings" / "runs")
+RUNS = recorded_runs()
 RUN = RUNS["ok_with_validation"]
 REGISTRY = load_registry()
 READING = sorted(name for name, owned in REGISTRY.tools.items() if owned.spec.read_only)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 from copy import deepcopy
-from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
@@ -29,9 +28,9 @@ from aitk_core.configkeys.rules import RULES
 from aitk_core.configkeys.table import key_table
 from aitk_core.configkeys.values import validate_value
 from aitk_core.errors import InvalidArgumentsError, TooLargeError
-from aitk_core.testing.recorded import load_recordings
+from aitk_core.testing.recorded import recorded_runs
 
-RUNS = load_recordings(Path(__file__).parent / "recordings" / "runs")
+RUNS = recorded_runs()
 CONFIGS = {name: json.loads(run.row["job_config"]) for name, run in RUNS.items()}
 HEALTHY = CONFIGS["ok_200_steps"]
 TABLE = key_table()

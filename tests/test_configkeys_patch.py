@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 from copy import deepcopy
-from pathlib import Path
 from types import MappingProxyType
 from typing import Any, get_args
 
@@ -28,9 +27,9 @@ from aitk_core.configkeys.patch import (
 from aitk_core.configkeys.paths import same_json, to_pointer
 from aitk_core.configkeys.table import key_table
 from aitk_core.errors import AitkError, ConflictError, InvalidArgumentsError, TooLargeError
-from aitk_core.testing.recorded import load_recordings
+from aitk_core.testing.recorded import recorded_runs
 
-RUNS = load_recordings(Path(__file__).parent / "recordings" / "runs")
+RUNS = recorded_runs()
 CONFIG = json.loads(RUNS["ok_200_steps"].row["job_config"])
 LR = "config.process.0.train.lr"
 

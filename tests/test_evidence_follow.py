@@ -19,7 +19,7 @@ from aitk_core.evidence.follow import RunFollower, of_this_launch
 from aitk_core.evidence.growing import GrowingLog, GrowingSeries
 from aitk_core.evidence.logscan import scan_log
 from aitk_core.evidence.records import LEARNING_RATE, LOSS, VALIDATION_LOSS
-from aitk_core.testing.recorded import load_recordings
+from aitk_core.testing.recorded import recorded_runs
 from aitk_core.testing.replay import Stage, at_poll, load_polls
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from aitk_core.testing.recorded import Recording
 
 FOLDER: Final = Path(__file__).parent / "recordings"
-RUNS: Final = load_recordings(FOLDER / "runs")
+RUNS: Final = recorded_runs()
 POLLS: Final = {file.stem: load_polls(file) for file in sorted((FOLDER / "polls").glob("*.jsonl"))}
 OK: Final = RUNS["ok_200_steps"]
 RESUMED: Final = RUNS["resume_after_stop"]

@@ -9,7 +9,6 @@ import struct
 import zlib
 from contextlib import closing
 from itertools import pairwise
-from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
@@ -34,12 +33,12 @@ from aitk_core.evidence.samplechoice import choose_cells, spread
 from aitk_core.evidence.samples import collect_samples, parse_sample_name, sample_prompts
 from aitk_core.services.executor import WorkerPool
 from aitk_core.testing.evidence import job_config, job_row
-from aitk_core.testing.recorded import load_recordings
+from aitk_core.testing.recorded import recorded_runs
 
 if TYPE_CHECKING:
     from aitk_core.evidence.samples import SamplesEvidence
 
-RUNS = load_recordings(Path(__file__).parent / "recordings" / "runs")
+RUNS = recorded_runs()
 FOLDER = "/toolkit/output/my_lora/samples"
 CELLS = st.sets(st.tuples(st.integers(0, 60), st.integers(0, 12)), max_size=200)
 

@@ -17,10 +17,10 @@ from typing import Any
 
 import pytest
 
-from aitk_core.testing.recorded import load_recordings, recorded_app
+from aitk_core.testing.recorded import recorded_app, recorded_runs
 
 ROOT = Path(__file__).parents[1]
-RECORDINGS = load_recordings(ROOT / "tests" / "recordings" / "runs")
+RECORDINGS = recorded_runs()
 
 pytestmark = [pytest.mark.packaging, pytest.mark.timeout(600)]
 

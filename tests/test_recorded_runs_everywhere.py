@@ -6,7 +6,6 @@ import asyncio
 import socket
 import sys
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -14,13 +13,14 @@ import mcp
 import pytest
 import uvicorn
 
-from aitk_core.testing.recorded import load_recordings, recorded_app
+from aitk_core.testing.recorded import recorded_app, recorded_runs
 from support.servers import environment, serving
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+    from pathlib import Path
 
-RUNS = load_recordings(Path(__file__).parent / "recordings" / "runs")
+RUNS = recorded_runs()
 TOOL = "get-training-observability"
 
 pytestmark = pytest.mark.timeout(300)

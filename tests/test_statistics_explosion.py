@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aitk_core.statistics.explosion import explosion
-from aitk_core.testing.recorded import load_recordings
+from aitk_core.testing.recorded import recorded_runs
 
 HERE = Path(__file__).parent
-RUNS = load_recordings(HERE / "recordings" / "runs")
+RUNS = recorded_runs()
 TRACES = HERE.parents[1] / "shared" / "domain" / "traces" / "public_loss_traces.npz"
 
 

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import json
 from importlib.metadata import entry_points
-from pathlib import Path
 from typing import Any
 
 import pytest
 from attrs import evolve
 
 from aitk_core.testing.evidence import answer_of, cut_short
-from aitk_core.testing.recorded import load_recordings
+from aitk_core.testing.recorded import recorded_runs
 
-TESTS = Path(__file__).parents[3] / "tests"
-RUNS = load_recordings(TESTS / "recordings" / "runs")
+RUNS = recorded_runs()
 PLUGIN = tuple(entry_points(group="aitk.plugins", name="observability"))
 TOKENS = 800
 CHARS_PER_TOKEN = 4

@@ -18,13 +18,13 @@ from hypothesis import strategies as st
 
 from aitk_core.errors import BackendUnreachableError, NotFoundError
 from aitk_core.testing.evidence import answer_of
-from aitk_core.testing.recorded import load_recordings
+from aitk_core.testing.recorded import recorded_runs
 
 if TYPE_CHECKING:
     from aitk_core.testing.recorded import Recording
 
 TESTS = Path(__file__).parents[3] / "tests"
-RUNS = load_recordings(TESTS / "recordings" / "runs")
+RUNS = recorded_runs()
 PLUGIN = tuple(entry_points(group="aitk.plugins", name="observability"))
 PUBLISHED = json.loads(
     (TESTS / "published" / "compare-training-runs.schema.json").read_text("utf-8")

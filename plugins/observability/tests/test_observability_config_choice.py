@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import json
 from importlib.metadata import entry_points
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -14,14 +13,15 @@ from aitk_core import errors
 from aitk_core.records.results import ToolResult
 from aitk_core.testing.evidence import answer_of, changed, cut_short
 from aitk_core.testing.plugins import declare, fake_points, fake_tool
-from aitk_core.testing.recorded import load_recordings
+from aitk_core.testing.recorded import recorded_runs
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     from aitk_core.testing.recorded import Recording
 
-RUNS = load_recordings(Path(__file__).parents[3] / "tests" / "recordings" / "runs")
+RUNS = recorded_runs()
 RUN = RUNS["ok_200_steps"]
 PLUGIN = tuple(entry_points(group="aitk.plugins", name="observability"))
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from importlib.metadata import entry_points
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -11,13 +10,12 @@ from attrs import evolve
 
 from aitk_core.errors import InvalidArgumentsError, JobNotFoundError
 from aitk_core.testing.evidence import answer_of
-from aitk_core.testing.recorded import load_recordings
+from aitk_core.testing.recorded import recorded_runs
 
 if TYPE_CHECKING:
     from aitk_core.testing.recorded import Recording
 
-TESTS = Path(__file__).parents[3] / "tests"
-RUNS = load_recordings(TESTS / "recordings" / "runs")
+RUNS = recorded_runs()
 PLUGIN = tuple(entry_points(group="aitk.plugins", name="observability"))
 METHODS = ["evidence_v1", "reference_v1"]
 

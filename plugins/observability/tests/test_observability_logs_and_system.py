@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from importlib.metadata import entry_points
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -14,14 +13,14 @@ from attrs import evolve
 from aitk_core import errors
 from aitk_core.backend.client import AiToolkitBackend
 from aitk_core.testing.evidence import answer_of
-from aitk_core.testing.recorded import load_recordings
+from aitk_core.testing.recorded import recorded_runs
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from aitk_core.records.results import ToolResult
 
-RUNS = load_recordings(Path(__file__).parents[3] / "tests" / "recordings" / "runs")
+RUNS = recorded_runs()
 RUN = RUNS["ok_200_steps"]
 PLUGIN = tuple(entry_points(group="aitk.plugins", name="observability"))
 CPU = {

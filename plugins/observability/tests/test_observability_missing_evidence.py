@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from importlib.metadata import entry_points
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -11,12 +10,12 @@ from attrs import evolve
 from hypothesis import HealthCheck, given, settings
 
 from aitk_core.testing.evidence import answer_of, changed, cut_short, damaged
-from aitk_core.testing.recorded import load_recordings
+from aitk_core.testing.recorded import recorded_runs
 
 if TYPE_CHECKING:
     from aitk_core.testing.recorded import Recording
 
-RUNS = load_recordings(Path(__file__).parents[3] / "tests" / "recordings" / "runs")
+RUNS = recorded_runs()
 PLUGIN = tuple(entry_points(group="aitk.plugins", name="observability"))
 GATES = ("ready_for_long_run", "requires_immediate_stop", "safe_to_export")
 

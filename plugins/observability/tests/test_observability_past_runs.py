@@ -14,13 +14,13 @@ from hypothesis import strategies as st
 
 from aitk_core.evidence.peers import peers_of, seconds_per_step
 from aitk_core.testing.evidence import answer_of, job_config, job_row
-from aitk_core.testing.recorded import load_recordings
+from aitk_core.testing.recorded import recorded_runs
 
 if TYPE_CHECKING:
     from aitk_core.testing.recorded import Recording
 
 TESTS = Path(__file__).parents[3] / "tests"
-RUNS = load_recordings(TESTS / "recordings" / "runs")
+RUNS = recorded_runs()
 PLUGIN = tuple(entry_points(group="aitk.plugins", name="observability"))
 OWN = RUNS["ok_200_steps"]
 OWN_SECONDS = 0.0976

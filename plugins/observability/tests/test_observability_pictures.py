@@ -21,12 +21,12 @@ from aitk_core.records.results import Image, Link, Text
 from aitk_core.settings import SettingsSource
 from aitk_core.testing.evidence import answer_of
 from aitk_core.testing.mcp import ERAS, with_client
-from aitk_core.testing.recorded import load_recordings, recorded_backend
+from aitk_core.testing.recorded import recorded_backend, recorded_runs
 from aitk_sandbox.demo import demo_config
 from aitk_sandbox.server import running
 
 TESTS = Path(__file__).parents[3] / "tests"
-RUNS = load_recordings(TESTS / "recordings" / "runs")
+RUNS = recorded_runs()
 PLUGIN = tuple(entry_points(group="aitk.plugins", name="observability"))
 TOOL = "get-training-observability"
 

@@ -6,7 +6,6 @@ import asyncio
 import json
 import re
 from importlib.metadata import entry_points
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, cast
 
 import mcp_types as t
@@ -19,7 +18,7 @@ from aitk_core.application import Application
 from aitk_core.records.results import Text
 from aitk_core.settings import SettingsSource
 from aitk_core.testing.mcp import with_client
-from aitk_core.testing.recorded import load_recordings, recorded_backend
+from aitk_core.testing.recorded import recorded_backend, recorded_runs
 from aitk_observability.prompts import workflows
 from aitk_observability.prompts.parts import RULES, job_ids_of, quoted
 from support.mcp_clients import both_eras, refused
@@ -31,7 +30,7 @@ if TYPE_CHECKING:
 
     from aitk_core.registry import Registry
 
-RUNS = load_recordings(Path(__file__).parents[3] / "tests" / "recordings" / "runs")
+RUNS = recorded_runs()
 RUN = RUNS["nan_loss"]
 PLUGIN = tuple(entry_points(group="aitk.plugins", name="observability"))
 ARGUMENTS: Final[dict[str, dict[str, str]]] = {

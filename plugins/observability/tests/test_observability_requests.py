@@ -7,7 +7,6 @@ import json
 import socket
 from contextlib import asynccontextmanager
 from importlib.metadata import entry_points
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -20,7 +19,7 @@ from aitk_core.backend.client import AiToolkitBackend
 from aitk_core.context import Session
 from aitk_core.settings import SettingsSource
 from aitk_core.testing.evidence import answer_of, cut_short
-from aitk_core.testing.recorded import load_recordings, recorded_app
+from aitk_core.testing.recorded import recorded_app, recorded_runs
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -28,7 +27,7 @@ if TYPE_CHECKING:
     from aitk_core.records.results import ToolResult
     from aitk_core.testing.recorded import Recording
 
-RUNS = load_recordings(Path(__file__).parents[3] / "tests" / "recordings" / "runs")
+RUNS = recorded_runs()
 OK, VALIDATED = RUNS["ok_200_steps"], RUNS["ok_with_validation"]
 PLUGIN = tuple(entry_points(group="aitk.plugins", name="observability"))
 SWORD = "swordfish"

@@ -10,7 +10,6 @@ import math
 from array import array
 from functools import reduce
 from importlib.metadata import entry_points
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -28,7 +27,7 @@ from aitk_core.settings import SettingsSource
 from aitk_core.testing.evidence import answer_of, changed
 from aitk_core.testing.mcp import with_client
 from aitk_core.testing.plugins import with_dispatcher
-from aitk_core.testing.recorded import load_recordings, recorded_backend
+from aitk_core.testing.recorded import recorded_backend, recorded_runs
 from aitk_observability.resources import runs, series
 from aitk_observability.resources.series import heading_of, to_csv
 from support.mcp_clients import both_eras, refused
@@ -41,7 +40,7 @@ if TYPE_CHECKING:
     from aitk_core.backend.protocol import Backend
     from aitk_core.testing.recorded import Recording
 
-RUNS = load_recordings(Path(__file__).parents[3] / "tests" / "recordings" / "runs")
+RUNS = recorded_runs()
 ALL = tuple(RUNS.values())
 RUN = RUNS["ok_with_validation"]
 PLUGIN = tuple(entry_points(group="aitk.plugins", name="observability"))

@@ -11,14 +11,14 @@ from typing import Any
 import pytest
 
 from aitk_core.testing.evidence import job_row, run_evidence
-from aitk_core.testing.recorded import load_recordings
+from aitk_core.testing.recorded import recorded_runs
 from aitk_observability.analyzers import errors
 from aitk_observability.signatures import find_hits, signatures
 
 EXAMPLES = json.loads(
     (Path(__file__).parent / "signature_examples.json").read_text(encoding="utf-8")
 )
-RUNS = load_recordings(Path(__file__).parents[3] / "tests" / "recordings" / "runs")
+RUNS = recorded_runs()
 
 
 def hits(text: str) -> list[str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -21,11 +20,10 @@ from aitk_core.testing.evidence import (
     run_evidences,
     series_of,
 )
-from aitk_core.testing.recorded import load_recordings
+from aitk_core.testing.recorded import recorded_runs
 from aitk_observability.analyzers import checkpoints, sources
 
-TESTS = Path(__file__).parents[3] / "tests"
-RUNS = load_recordings(TESTS / "recordings" / "runs")
+RUNS = recorded_runs()
 
 
 def log_of(losses: list[float], *, total: int = 2000) -> str:

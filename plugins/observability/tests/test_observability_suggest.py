@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import json
 from importlib.metadata import entry_points
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -22,7 +21,7 @@ from aitk_core.testing.evidence import (
     run_evidences,
     series_of,
 )
-from aitk_core.testing.recorded import load_recordings
+from aitk_core.testing.recorded import recorded_runs
 from aitk_observability.analyzers import errors, loss, speed
 from aitk_observability.suggestions.rules import candidates
 
@@ -31,8 +30,7 @@ if TYPE_CHECKING:
     from aitk_core.testing.recorded import Recording
     from aitk_observability.suggestions.candidate import Candidate
 
-TESTS = Path(__file__).parents[3] / "tests"
-RUNS = load_recordings(TESTS / "recordings" / "runs")
+RUNS = recorded_runs()
 PLUGIN = tuple(entry_points(group="aitk.plugins", name="observability"))
 OOM = "Running 1 job\n# OOM during training step, skipping batch 1/3 #\n"
 

@@ -6,7 +6,6 @@ import subprocess
 import sys
 import time
 from importlib.metadata import entry_points
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -16,14 +15,15 @@ from aitk_core.registry import load_registry
 from aitk_core.specs import AnalyzerSpec
 from aitk_core.testing.evidence import answer_of
 from aitk_core.testing.plugins import declare, fake_distribution, lazy
-from aitk_core.testing.recorded import load_recordings
+from aitk_core.testing.recorded import recorded_runs
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from aitk_core.evidence.records import RunEvidence
 
-RUNS = load_recordings(Path(__file__).parents[3] / "tests" / "recordings" / "runs")
+RUNS = recorded_runs()
 PLUGIN = tuple(entry_points(group="aitk.plugins", name="observability"))
 
 

@@ -11,10 +11,10 @@ import jsonschema
 import pytest
 
 from aitk_core.testing.evidence import answer_of, changed, cut_short
-from aitk_core.testing.recorded import load_recordings
+from aitk_core.testing.recorded import recorded_runs
 
 TESTS = Path(__file__).parents[3] / "tests"
-RUNS = load_recordings(TESTS / "recordings" / "runs")
+RUNS = recorded_runs()
 PLUGIN = tuple(entry_points(group="aitk.plugins", name="observability"))
 PUBLISHED = json.loads(
     (TESTS / "published" / "get-training-observability.schema.json").read_text("utf-8")

@@ -24,7 +24,7 @@ from aitk_core.records.results import Link
 from aitk_core.settings import SettingsSource
 from aitk_core.testing.evidence import changed, cut_short
 from aitk_core.testing.mcp import with_client
-from aitk_core.testing.recorded import Recording, load_recordings
+from aitk_core.testing.recorded import Recording, recorded_runs
 from aitk_core.testing.replay import Stage, at_poll, load_polls
 from aitk_observability.report.points import chosen, telling
 from aitk_observability.tools import watch as tool
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from aitk_core.records.results import ToolResult
 
 FOLDER: Final = Path(__file__).parents[3] / "tests" / "recordings"
-RUNS: Final = load_recordings(FOLDER / "runs")
+RUNS: Final = recorded_runs()
 OK: Final = RUNS["ok_200_steps"]
 PLUGIN: Final = tuple(entry_points(group="aitk.plugins", name="observability"))
 TOOL: Final = "watch-training-timeseries"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -19,14 +18,15 @@ from aitk_core.errors import (
     InvalidArgumentsError,
     JobNotFoundError,
 )
-from aitk_core.testing.recorded import load_recordings, recorded_backend
+from aitk_core.testing.recorded import recorded_backend, recorded_runs
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from aitk_core.records.results import ToolResult
 
-RUNS = load_recordings(Path(__file__).parents[3] / "tests" / "recordings" / "runs")
+RUNS = recorded_runs()
 OK = RUNS["ok_200_steps"]
 MADE = {"name": "my_lora", "model_name": "ostris/Flex.1-alpha", "dataset_path": "/data/set"}
 Ask = "Callable[..., ToolResult]"

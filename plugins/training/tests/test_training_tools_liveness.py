@@ -21,14 +21,14 @@ from aitk_core.backend.records import Queue
 from aitk_core.evidence.liveness import Observation, assess_liveness
 from aitk_core.evidence.logscan import scan_log
 from aitk_core.evidence.records import LOSS, LogFacts, Series
-from aitk_core.testing.recorded import load_recordings
+from aitk_core.testing.recorded import recorded_runs
 
 if TYPE_CHECKING:
     from aitk_core.backend.records import JobRow
     from aitk_core.evidence.liveness import Liveness
     from aitk_core.testing.recorded import Recording
 
-RUNS = load_recordings(Path(__file__).parents[3] / "tests" / "recordings" / "runs")
+RUNS = recorded_runs()
 POLLS = json.loads(
     (Path(__file__).parent / "recordings" / "polls.json").read_text(encoding="utf-8")
 )

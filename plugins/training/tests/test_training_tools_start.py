@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
@@ -22,15 +21,16 @@ from aitk_core.errors import (
     JobNotFoundError,
     PathOutsideRootsError,
 )
-from aitk_core.testing.recorded import load_recordings
+from aitk_core.testing.recorded import recorded_runs
 from aitk_sandbox.app import create_app, open_backend
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from aitk_core.application import Application
 
-RUNS = load_recordings(Path(__file__).parents[3] / "tests" / "recordings" / "runs")
+RUNS = recorded_runs()
 CHANGE = re.compile(r"/api/(jobs|queue)/([^/]+)/start")
 UNKNOWN = "00000000-0000-0000-0000-000000000003"
 

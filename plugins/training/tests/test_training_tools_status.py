@@ -6,7 +6,6 @@ import asyncio
 import json
 from datetime import datetime
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -21,7 +20,7 @@ from aitk_core.errors import (
     InvalidArgumentsError,
     JobNotFoundError,
 )
-from aitk_core.testing.recorded import load_recordings, recorded_app
+from aitk_core.testing.recorded import recorded_app, recorded_runs
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,7 +29,7 @@ if TYPE_CHECKING:
     from aitk_core.records.results import ToolResult
     from aitk_core.testing.recorded import Recording
 
-RUNS = load_recordings(Path(__file__).parents[3] / "tests" / "recordings" / "runs")
+RUNS = recorded_runs()
 HANG = RUNS["hang_midway"]
 UNKNOWN = "00000000-0000-0000-0000-000000000003"
 FIRST, SECOND = RUNS["kill9_midway"], RUNS["stop_midway"]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -12,16 +11,17 @@ import pytest
 
 from aitk_core.backend.client import AiToolkitBackend
 from aitk_core.errors import BackendError, ConflictError, InvalidArgumentsError
-from aitk_core.testing.recorded import load_recordings
+from aitk_core.testing.recorded import recorded_runs
 from aitk_sandbox.app import create_app, open_backend
 from aitk_training.tools import stop as stop_module
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from aitk_core.records.results import ToolResult
 
-RUNS = load_recordings(Path(__file__).parents[3] / "tests" / "recordings" / "runs")
+RUNS = recorded_runs()
 JOB_ROUTE = re.compile(r"/api/jobs/([^/]+)/(\w+)")
 CHANGES = ("start", "stop", "mark_stopped", "save_now", "sample_now", "delete")
 

@@ -1,31 +1,24 @@
 """Recorded runs of the real AI Toolkit, served by its REST contract without a socket.
 
-A recording is a folder with `run.json` and `log.txt`:
-
-    {"row": <job row as the backend answers it>,
-     "metrics": {key: [[step, wall_time, value], ...]},
-     "files": [{"path", "size"}], "samples": [path], "expected": {...}}
-
-    backend = recorded_backend(load_recordings(folder))
+backend = recorded_backend(recorded_runs().values())
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
-from attrs import evolve, frozen
+from aitk_core.proving.recorded import Recording, load_recordings, recorded_runs
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-    from pathlib import Path
+    from collections.abc import Iterable, Mapping
 
     from starlette.applications import Starlette
     from starlette.requests import Request
     from starlette.responses import Response
 
     from aitk_core.backend.client import AiToolkitBackend
+
+__all__ = ["Recording", "load_recordings", "recorded_app", "recorded_backend", "recorded_runs"]
 
 _TAIL_BYTES: Final = 5 * 1024 * 1024
 _PAGE_POINTS: Final = 20_000
@@ -55,45 +48,6 @@ _FIXED: Final[Mapping[str, Any]] = {
         "MODELS_PATH": "",
     },
 }
-
-
-@frozen(kw_only=True)
-class Recording:
-    """One run as it stood at the end of its recording."""
-
-    name: str
-    row: Mapping[str, Any]
-    metrics: Mapping[str, list[list[Any]]]
-    log: str
-    files: list[Mapping[str, Any]]
-    samples: list[str]
-    expected: Mapping[str, Any]
-    """What really happened."""
-
-    @property
-    def job_id(self) -> str:
-        """Return the backend's id of the job."""
-        return str(self.row["id"])
-
-    @property
-    def last_wall_time(self) -> float | None:
-        """Return the wall time of the newest metric, Unix seconds, or None."""
-        times = [point[1] for points in self.metrics.values() for point in points]
-        return max(times, default=None)
-
-    def without(self, *, log: bool = False, metrics: bool = False) -> Recording:
-        """Return the same run with its log or its metrics gone."""
-        return evolve(self, log="" if log else self.log, metrics={} if metrics else self.metrics)
-
-
-def load_recordings(folder: Path) -> dict[str, Recording]:
-    """Return the recordings below a folder, by name."""
-    found = {}
-    for path in sorted(folder.iterdir()):
-        run = json.loads((path / "run.json").read_text("utf-8"))
-        log = (path / "log.txt").read_bytes().decode("utf-8", "replace")
-        found[path.name] = Recording(name=path.name, log=log, **run)
-    return found
 
 
 def recorded_backend(recordings: Iterable[Recording]) -> AiToolkitBackend:
