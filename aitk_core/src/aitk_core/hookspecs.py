@@ -58,9 +58,11 @@ def aitk_analyzers() -> Iterable[AnalyzerSpec]:
     """Declare analyzers: pure functions from evidence to findings.
 
     yield AnalyzerSpec(name="acme-restarts", subject="run",
-                       analyze=Lazy("acme_probe.restarts:analyze"))
+                       analyze=Lazy("acme_probe.restarts:analyze"),
+                       proofs=Lazy("acme_probe.restarts_proofs:cases"))
 
     def analyze(evidence: RunEvidence) -> Analysis | Iterable[Finding]: ...
+    def cases() -> Iterable[ProofCase]: ...  # what `aitk doctor --prove` shows it
     """
 
 

@@ -10,11 +10,13 @@ from importlib import import_module
 from typing import Any, Final, Generic, Literal, Protocol, TypeAlias, TypeVar, cast
 
 from attrs import Attribute, field, frozen, has  # noqa: TC002 - attrs reads annotations
+from attrs.validators import optional
 
 from aitk_core.arguments import input_schema_of
 from aitk_core.backend.protocol import Backend
 from aitk_core.errors import InvalidSpecError
 from aitk_core.protocols import BandPolicy, ToolContext
+from aitk_core.proving.cases import ProofCase
 from aitk_core.records.findings import Analysis, Finding
 from aitk_core.records.results import JsonObject, PromptMessage, ResourceContent, ToolResult
 
@@ -144,6 +146,10 @@ class AnalyzerSpec:
     subject: str = field(default="run")
     """What it looks at: run, config, dataset, image or samples."""
     analyze: Lazy[Analyze] = field(validator=_lazy)
+    proofs: Lazy[Callable[[], Iterable[ProofCase]]] | None = field(
+        default=None, validator=optional(_lazy)
+    )
+    """What it must find and what it must stay quiet on, for `aitk doctor --prove`."""
 
     @subject.validator
     def _known(self, _attribute: Attribute[str], value: str) -> None:
