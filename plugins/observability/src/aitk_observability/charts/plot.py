@@ -36,6 +36,8 @@ _TICK_EVERY_X: Final = 75
 _TICK_EVERY_Y: Final = 34
 _LEAST_TICKS: Final = 3
 _LEAST_PLOT: Final = 40
+_LABELS_FRACTION: Final = 0.4
+"""Ours: the share of a plot's height that labels of findings may take from the data."""
 _DOT: Final = 5
 _DOTS_UP_TO: Final = 60
 """Ours: more dots run into each other in a small panel."""
@@ -74,7 +76,7 @@ class PanelPlot:
             return plot.left + x.at(at) * plot.width
 
         labels = self._rule_labels(plot, across)
-        room = _LINE_HEIGHT * (1 + max((row for _, row, _ in labels), default=-1))
+        room = _LINE_HEIGHT * (1 + max((row for _, row, words in labels if words), default=-1))
         data = evolve(plot, top=plot.top + room)
         self._axis_of_values(data, plot)
         self._data(data, plot, across)
@@ -197,7 +199,11 @@ class PanelPlot:
     def _rule_labels(
         self, plot: Box, across: Callable[[NDArray[np.float64]], NDArray[np.float64]]
     ) -> list[tuple[float, int, str]]:
-        """Return left end, row and words of each rule's label, so that none overlaps."""
+        """Return left end, row and words of each rule's label, so that none overlaps.
+
+        What finds no room gets no words; the line below the title names the findings.
+        """
+        rows = int(_LABELS_FRACTION * plot.height / _LINE_HEIGHT)
         ends: list[float] = []
         placed = []
         for rule in self._panel.rules:
@@ -206,6 +212,9 @@ class PanelPlot:
             x = float(across(np.array([float(rule.step)]))[0]) + 4
             left = max(plot.left + 2, x if x + width <= plot.right else x - 8 - width)
             row = next((r for r, end in enumerate(ends) if end < left), len(ends))
+            if row >= rows:
+                placed.append((left, 0, ""))
+                continue
             ends[row:] = [left + width + _GAP, *ends[row + 1 :]]
             placed.append((left, row, words))
         return placed
@@ -227,6 +236,8 @@ class PanelPlot:
             )
         # After all lines, and on the background's colour: a line behind a word cuts it.
         for rule, (left, row, words) in zip(self._panel.rules, labels, strict=True):
+            if not words:
+                continue
             y = plot.top + 11 + _LINE_HEIGHT * row
             ends = np.array([left - 1, left + 1 + self._canvas.width_of(words, size=TEXT)])
             top, bottom = np.full(2, y - 10), np.full(2, y + 3)

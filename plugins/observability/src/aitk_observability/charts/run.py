@@ -90,13 +90,7 @@ def run_charts(
         InvalidArgumentsError: A name or the theme is unknown.
     """
     _check(theme, names)
-    found = (
-        loss_panel(evidence, findings),
-        learning_rate_panel(evidence),
-        step_time_panel(evidence, findings),
-        validation_panel(evidence, findings),
-    )
-    panels = [panel for panel in found if panel is not None]
+    panels = _panels(evidence, findings)
     charts = []
     for name in dict.fromkeys(names):
         shown = panels if name == "run" else [panel for panel in panels if panel.name == name]
@@ -116,6 +110,16 @@ def _check(theme: str, names: Sequence[str]) -> None:
     if faults:
         told = "; ".join(f"{fault['path']} {fault['message']}" for fault in faults[:3])
         raise InvalidArgumentsError(f"no such chart: {told}", faults=faults)
+
+
+def _panels(evidence: RunEvidence, findings: Sequence[Finding]) -> list[Panel]:
+    found = (
+        loss_panel(evidence, findings),
+        learning_rate_panel(evidence),
+        step_time_panel(evidence, findings),
+        validation_panel(evidence, findings),
+    )
+    return [panel for panel in found if panel is not None]
 
 
 def _chart(

@@ -18,9 +18,9 @@ from aitk_observability.charts.words import number
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-SMALLEST: Final = 1e-300
-LARGEST: Final = 1e300
-"""What lies outside is drawn at these: sums and quotients of them stay finite."""
+SMALLEST: Final = 1e-200
+LARGEST: Final = 1e200
+"""What lies outside is drawn at these: sums, quotients and margins of them stay finite."""
 _FENCE: Final = 3.0
 """Inter-quartile ranges from the quartiles within which a value is no outlier: the outer fence of
 Tukey, Exploratory Data Analysis (1977), section 2E."""
@@ -34,8 +34,11 @@ _PAD: Final = 0.06
 _STEP_MARGIN: Final = 0.01
 _ABOUT: Final = 0.9
 """A tick more than was asked for is better than half of them."""
-_LEAST_SPREAD: Final = 1e-6
-"""Relative width below which values count as equal: the axis is widened instead."""
+_EQUAL: Final = 1e-3
+"""Ours: relative width below which values count as equal, and the axis is widened instead; its
+numbers would need more digits than there is room for."""
+_TINY: Final = 1e-6
+"""Against rounding."""
 _FURTHEST: Final = 3.0
 """In axis lengths: further out nothing is seen, and pixel numbers stay small."""
 
@@ -81,15 +84,15 @@ class Scale:
 
     def _linear_ticks(self, count: int) -> tuple[float, ...]:
         step = _nice((self.high - self.low) / max(1, count))
-        first = math.ceil(self.low / step - _LEAST_SPREAD)
-        last = math.floor(self.high / step + _LEAST_SPREAD)
+        first = math.ceil(self.low / step - _TINY)
+        last = math.floor(self.high / step + _TINY)
         return tuple(index * step for index in range(first, last + 1))
 
 
 def step_scale(first: int, last: int) -> Scale:
     """Return the axis of steps, widened where there is one step only."""
     # Marks at either end are not to be cut in half; huge steps need room that floats can tell.
-    margin = max(_STEP_MARGIN * (last - first) or 1.0, _LEAST_SPREAD * abs(last))
+    margin = max(_STEP_MARGIN * (last - first) or 1.0, _TINY * abs(last))
     return Scale(low=first - margin, high=last + margin)
 
 
@@ -115,11 +118,11 @@ def value_scale(
     ends = [_typical(np.clip(values, SMALLEST, LARGEST)) for values in (centre, *spread)]
     low, high = min(end[0] for end in ends), max(end[1] for end in ends)
     if may_be_log and ends[0][1] / ends[0][0] >= _LOG_RATIO:
-        pad = _PAD * math.log10(high / low)
+        pad = _PAD * (math.log10(high) - math.log10(low))
         return Scale(low=low * 10**-pad, high=high * 10**pad, log=True)
     if from_zero or low <= _FROM_ZERO * high:
         return Scale(low=0.0, high=high * (1 + _PAD))
-    if high - low <= _LEAST_SPREAD * high:
+    if high - low <= _EQUAL * high:
         low, high = 0.8 * low, 1.2 * high
     pad = _PAD * (high - low)
     return Scale(low=low - pad, high=high + pad)

@@ -15,8 +15,8 @@ NAME_CHARS: Final = 80
 """Ours: as many as fit on one line of a picture 800 pixels wide."""
 _STATUS_CHARS: Final = 30
 _CODE_CHARS: Final = 40
-_STEERING: Final = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
-"""Unicode categories that break a line, turn the reading direction or show nothing."""
+_STEERING: Final = frozenset({"Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp"})
+"""Unicode categories that break a line, turn the reading direction, show or mean nothing."""
 _MARKS: Final = frozenset({"Mn", "Me"})
 """Marks above and below a letter: stacked ones would cover the lines around."""
 _ABSENT: Final = "\N{REPLACEMENT CHARACTER}"
