@@ -52,7 +52,7 @@ def application(name: str) -> Application:
 def test_a_picture_that_is_asked_for_comes_with_its_words(theme: str) -> None:
     answer = observe("ok_with_validation", charts=theme)
     assert kinds(answer) == [Text, Image, Link]
-    assert answer.blocks[0].text.startswith("Chart: ")
+    assert answer.blocks[0].text.startswith("Chart ok_with_validation")
     picture = Picture.open(io.BytesIO(answer.blocks[1].data))
     assert picture.format == "PNG"
     assert picture.width == 800

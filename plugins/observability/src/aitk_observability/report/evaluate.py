@@ -104,5 +104,8 @@ def summarize(data: Mapping[str, Any]) -> str:
         f"Components: {parts}.",
         run["summary"],
     ]
+    looked_at = run["samples"]["looked_at"]
+    why = run["samples"].get("reason", "none could be read")
+    lines.append(f"Samples: {looked_at} looked at." if looked_at else f"Samples: none ({why}).")
     lines += [f"- {text}" for text in verdict["diagnostics"][:_SHOWN]]
     return "\n".join(lines)

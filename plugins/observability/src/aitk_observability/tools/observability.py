@@ -76,7 +76,7 @@ async def _charts(
         return tuple(
             block
             for chart in run_charts(evidence, findings, theme=theme)
-            for block in (Text(f"Chart: {cut(chart.alt, _ALT_CHARS)}"), Image(data=chart.png))
+            for block in (Text(cut(chart.alt, _ALT_CHARS)), Image(data=chart.png))
         )
 
     return await context.run(draw)
