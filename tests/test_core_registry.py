@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import logging
 import subprocess
@@ -29,6 +30,7 @@ from aitk_core.specs import (
     SettingsSpec,
     SinkSpec,
 )
+from aitk_core.testing import plugins
 from aitk_core.testing.plugins import (
     declare,
     fake_distribution,
@@ -276,6 +278,15 @@ def test_two_plugins_of_one_name_do_not_both_load() -> None:
     (problem,) = registry.problems
     assert (problem.stage, problem.plugin) == ("register", "same")
     assert "already taken" in problem.reason
+
+
+@pytest.mark.parametrize("before", [9, 99])
+def test_fake_plugins_load_in_the_order_they_were_made(
+    monkeypatch: pytest.MonkeyPatch, before: int
+) -> None:
+    monkeypatch.setattr(plugins, "_NUMBERS", itertools.count(before))
+    points = [*fake_points(same=GOOD), *fake_points(same=declare(aitk_tools=[tool("late")]))]
+    assert list(load_registry(points).tools) == ["good"]
 
 
 def test_one_object_under_two_names_is_loaded_once() -> None:

@@ -41,7 +41,8 @@ _NUMBERS: Final = itertools.count()
 def target_of(value: object) -> str:
     """Return a `module:attribute` that leads to the object."""
     module = sys.modules.setdefault(_MODULE, ModuleType(_MODULE))
-    name = f"fake_{next(_NUMBERS)}"
+    # Entry points load in the order of their targets as text: 9 has to stand before 10.
+    name = f"fake_{next(_NUMBERS):06}"
     setattr(module, name, value)
     return f"{_MODULE}:{name}"
 
