@@ -94,7 +94,8 @@ def test_a_sound_installation_with_a_backend_is_ok(doctor: Any) -> None:
     assert (status, report["ok"], report["version"]) == (0, True, __version__)
     assert report["plugins"] == [{"name": "acme", "distribution": "acme-probe", "version": "1.0"}]
     assert report["counts"] == {
-        "tools": 1, "analyzers": 1, "sinks": 0, "band_policies": 0, "resources": 0, "prompts": 0,
+        "tools": 1, "analyzers": 1, "failure_catalogues": 0, "sinks": 0,
+        "band_policies": 0, "resources": 0, "prompts": 0,
     }  # fmt: skip
     assert report["backend"] == {"url": "fake://here", "reachable": True}
     assert report["problems"] == []

@@ -25,6 +25,7 @@ from aitk_core.specs import (
     BackendSpec,
     BandPolicySpec,
     CommandSpec,
+    FailureCatalogueSpec,
     PromptSpec,
     ResourceSpec,
     SettingsSpec,
@@ -353,6 +354,7 @@ def test_every_hook_fills_its_part(tmp_path: Path) -> None:
         acme=declare(
             aitk_tools=[tool("acme", contract="acme.v1")],
             aitk_analyzers=[AnalyzerSpec(name="acme", analyze=code)],
+            aitk_failure_catalogues=[FailureCatalogueSpec(name="acme", document=code)],
             aitk_sinks=[SinkSpec(kind="acme", open=code)],
             aitk_band_policies=[BandPolicySpec(id="acme_v1", policy=code)],
             aitk_schemas=[tmp_path],
@@ -365,9 +367,10 @@ def test_every_hook_fills_its_part(tmp_path: Path) -> None:
     )
     assert registry.problems == ()
     assert [len(getattr(registry, part)) for part in (
-        "tools", "analyzers", "sinks", "band_policies", "resources", "prompts", "settings",
+        "tools", "analyzers", "failure_catalogues", "sinks", "band_policies", "resources",
+        "prompts", "settings",
         "backends", "commands",
-    )] == [1] * 9  # fmt: skip
+    )] == [1] * 10  # fmt: skip
     assert list(registry.contracts) == ["acme.v1"]
     assert list(registry.sections()) == ["server", "http", "acme"]
 

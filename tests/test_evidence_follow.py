@@ -19,6 +19,7 @@ from aitk_core.evidence.follow import RunFollower, of_this_launch
 from aitk_core.evidence.growing import GrowingLog, GrowingSeries
 from aitk_core.evidence.logscan import scan_log
 from aitk_core.evidence.records import LEARNING_RATE, LOSS, VALIDATION_LOSS
+from aitk_core.testing.failures import installed_failures
 from aitk_core.testing.recorded import recorded_runs
 from aitk_core.testing.replay import Stage, at_poll, load_polls
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from aitk_core.backend.protocol import Backend
+    from aitk_core.evidence.failures import FailureCatalogue
     from aitk_core.evidence.follow import Tick
     from aitk_core.evidence.records import RunEvidence, Series
     from aitk_core.testing.recorded import Recording
@@ -46,6 +48,9 @@ class Call:
 
     def now(self) -> float:
         return NOW
+
+    async def failure_catalogue(self) -> FailureCatalogue:
+        return installed_failures()
 
     async def run(self, function: Callable[..., Any], /, *arguments: Any) -> Any:
         return function(*arguments)

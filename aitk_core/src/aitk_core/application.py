@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from aitk_core.backend.protocol import Backend
+    from aitk_core.registry import PluginProblem
 
 logger = logging.getLogger(__name__)
 
@@ -94,6 +95,12 @@ class Application:
             InvalidSettingError: A setting cannot be used.
         """
         return self.source.load("http", HttpSettings, overrides)
+
+    @property
+    def problems(self) -> tuple[PluginProblem, ...]:
+        """What is left out of the registry, and, once it was read, of the failure catalogue."""
+        found = self.registry.problems
+        return found if self._dispatcher is None else found + self._dispatcher.failures.problems
 
     @property
     def dispatcher(self) -> Dispatcher:

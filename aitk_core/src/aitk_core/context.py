@@ -18,9 +18,11 @@ from aitk_core.registry import Registry
 from aitk_core.services.analysis import run_analyzers
 from aitk_core.services.bands import find_policy
 from aitk_core.services.executor import WorkerPool
+from aitk_core.services.failures import FailureLibrary
 from aitk_core.settings import ServerSettings
 
 if TYPE_CHECKING:
+    from aitk_core.evidence.failures import FailureCatalogue
     from aitk_core.protocols import BandPolicy, Outcomes
     from aitk_core.records.results import JsonObject
 
@@ -72,6 +74,7 @@ class Services:
     pool: WorkerPool
     analyzer_pool: WorkerPool
     """Apart from the tools': an analyzer that never ends costs a worker here only."""
+    failures: FailureLibrary
     settings_of: Callable[[type[Any]], Any]
     call_tool: Callable[..., Awaitable[ToolResult]]
     """The dispatcher's `call`."""
@@ -135,6 +138,10 @@ class CallContext:
             pool=self.services.analyzer_pool,
             timeout_s=self.services.settings.analyzer_timeout_s,
         )
+
+    async def failure_catalogue(self) -> FailureCatalogue:
+        """Return the installed catalogues of failures as one, loaded at the first call."""
+        return await self.services.failures.catalogue()
 
     def band_policy(self, policy_id: str | None = None) -> BandPolicy:
         """Return an installed band policy."""

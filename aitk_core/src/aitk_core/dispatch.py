@@ -26,6 +26,7 @@ from aitk_core.errors import (
 )
 from aitk_core.records.results import Block, ToolResult
 from aitk_core.services.executor import WorkerPool
+from aitk_core.services.failures import FailureLibrary
 from aitk_core.services.redaction import Redactor
 from aitk_core.services.uris import match_uri
 
@@ -73,6 +74,9 @@ class Dispatcher:
         self._source = source
         self._redactor = redactor or Redactor()
         self._analyzers = WorkerPool(workers=2)
+        self.failures = FailureLibrary(
+            registry, pool=self._analyzers, timeout_s=settings.analyzer_timeout_s
+        )
         self._services = Services(
             registry=registry,
             settings=settings,
@@ -80,6 +84,7 @@ class Dispatcher:
             paths=paths,
             pool=pool,
             analyzer_pool=self._analyzers,
+            failures=self.failures,
             settings_of=self.settings_of,
             call_tool=self.call,
         )
@@ -105,6 +110,7 @@ class Dispatcher:
 
     def close(self) -> None:
         """Let go of the dispatcher's own workers."""
+        self.failures.close()
         self._checks.close()
         self._analyzers.close()
 

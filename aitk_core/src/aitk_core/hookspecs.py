@@ -27,6 +27,7 @@ if TYPE_CHECKING:
         BackendSpec,
         BandPolicySpec,
         CommandSpec,
+        FailureCatalogueSpec,
         PromptSpec,
         ResourceSpec,
         SettingsSpec,
@@ -63,6 +64,18 @@ def aitk_analyzers() -> Iterable[AnalyzerSpec]:
 
     def analyze(evidence: RunEvidence) -> Analysis | Iterable[Finding]: ...
     def cases() -> Iterable[ProofCase]: ...  # what `aitk doctor --prove` shows it
+    """
+
+
+@hookspec
+def aitk_failure_catalogues() -> Iterable[FailureCatalogueSpec]:
+    """Declare catalogues of failures that a run's log or row may show.
+
+    yield FailureCatalogueSpec(name="acme", document=files("acme_probe") / "failures.json")
+
+    {"version": 1, "signatures": [{"code": "ACME_DOWN", "category": "network",
+      "severity": "critical", "confidence": 0.9, "patterns": ["^acme: no route to the vault"],
+      "cause": "...", "remedies": [...], "sources": [...], "examples": [...]}]}
     """
 
 

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from aitk_core.backend.protocol import Backend
+    from aitk_core.evidence.failures import FailureCatalogue
     from aitk_core.records.findings import Analysis
     from aitk_core.records.results import Inquiry, JsonObject, Reply, ToolResult
 
@@ -124,6 +125,10 @@ class ToolContext(Protocol):
 
     async def analyze(self, subject: str, evidence: object) -> Outcomes:
         """Run the installed analyzers of a subject, each isolated from the others."""
+        ...
+
+    async def failure_catalogue(self) -> FailureCatalogue:
+        """Return the installed catalogues of failures as one, loaded at the first call."""
         ...
 
     def band_policy(self, policy_id: str | None = None) -> BandPolicy:

@@ -21,6 +21,7 @@ from aitk_core.specs import (
     BackendSpec,
     BandPolicySpec,
     CommandSpec,
+    FailureCatalogueSpec,
     PromptSpec,
     ResourceSpec,
     SettingsSpec,
@@ -77,6 +78,7 @@ class Registry:
     plugins: tuple[PluginInfo, ...]
     tools: Mapping[str, Owned[ToolSpec]]
     analyzers: Mapping[str, Owned[AnalyzerSpec]]
+    failure_catalogues: Mapping[str, Owned[FailureCatalogueSpec]]
     sinks: Mapping[str, Owned[SinkSpec]]
     band_policies: Mapping[str, Owned[BandPolicySpec]]
     backends: Mapping[str, Owned[BackendSpec]]
@@ -249,6 +251,9 @@ def load_registry(
         plugins=tuple(builder.plugins[name] for name in sorted(builder.plugins)),
         tools=_tools(builder, contracts),
         analyzers=builder.collect("aitk_analyzers", AnalyzerSpec, lambda spec: spec.name),
+        failure_catalogues=builder.collect(
+            "aitk_failure_catalogues", FailureCatalogueSpec, lambda spec: spec.name
+        ),
         sinks=builder.collect("aitk_sinks", SinkSpec, lambda spec: spec.kind),
         band_policies=builder.collect("aitk_band_policies", BandPolicySpec, lambda spec: spec.id),
         backends=builder.collect("aitk_backends", BackendSpec, lambda spec: spec.kind),

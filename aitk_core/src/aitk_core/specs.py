@@ -7,6 +7,7 @@ import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager
 from importlib import import_module
+from importlib.resources.abc import Traversable
 from typing import Any, Final, Generic, Literal, Protocol, TypeAlias, TypeVar, cast
 
 from attrs import Attribute, field, frozen, has  # noqa: TC002 - attrs reads annotations
@@ -155,6 +156,21 @@ class AnalyzerSpec:
     def _known(self, _attribute: Attribute[str], value: str) -> None:
         if value not in SUBJECTS:
             raise InvalidSpecError(f"subject {value!r} must be one of {', '.join(SUBJECTS)}")
+
+
+@frozen(kw_only=True)
+class FailureCatalogueSpec:
+    """Failures that a run's log or row may show, as data; read when a run is first looked at."""
+
+    name: str = field(validator=_matches(_WORD))
+    document: Traversable | Lazy[Callable[[], JsonObject]] = field()
+    """A JSON file that fits `failure-catalogue.v1`, or what returns such a document."""
+
+    @document.validator
+    def _readable(self, _attribute: Attribute[Any], value: object) -> None:
+        if not isinstance(value, Lazy | Traversable):
+            message = "document must be a file or Lazy('module:attribute')"
+            raise InvalidSpecError(message, field="document")
 
 
 class Sink(Protocol):

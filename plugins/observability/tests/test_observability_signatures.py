@@ -2,27 +2,37 @@
 
 from __future__ import annotations
 
-import json
 import re
 import time
-from pathlib import Path
-from typing import Any
+from importlib.metadata import entry_points
+from typing import Any, Final
 
 import pytest
 
+from aitk_core.evidence.failures import FailureScanner
+from aitk_core.registry import load_registry
+from aitk_core.services.failures import load_catalogue, read_document
 from aitk_core.testing.evidence import job_row, run_evidence
+from aitk_core.testing.failures import FailureCatalogueLaws, hits_of
 from aitk_core.testing.recorded import recorded_runs
 from aitk_observability.analyzers import errors
-from aitk_observability.signatures import find_hits, signatures
 
-EXAMPLES = json.loads(
-    (Path(__file__).parent / "signature_examples.json").read_text(encoding="utf-8")
+SPEC: Final = (
+    load_registry(entry_points(group="aitk.plugins", name="observability"))
+    .failure_catalogues["ai-toolkit"]
+    .spec
 )
+EXAMPLES = read_document(SPEC)["signatures"]
+CATALOGUE, FAULTS = load_catalogue(SPEC)
 RUNS = recorded_runs()
 
 
+class TestOurFailures(FailureCatalogueLaws):
+    spec = SPEC
+
+
 def hits(text: str) -> list[str]:
-    return [hit.signature.code for hit in find_hits(enumerate(text.split("\n"), 1))]
+    return hits_of(CATALOGUE, text)
 
 
 @pytest.mark.parametrize("entry", EXAMPLES, ids=lambda entry: entry["code"])
@@ -36,13 +46,13 @@ def test_a_signature_is_the_first_to_match_its_examples_and_never_its_counter_ex
 
 
 def test_every_signature_has_examples_and_a_code_of_its_own() -> None:
-    codes = [signature.code for signature in signatures()]
+    codes = [signature.code for signature in CATALOGUE.signatures]
     assert len(codes) == len(set(codes))
     assert {entry["code"] for entry in EXAMPLES} == set(codes)
 
 
 def test_every_signature_says_what_to_do_and_contains_what_it_looks_for() -> None:
-    for signature in signatures():
+    for signature in CATALOGUE.signatures:
         assert signature.remedies, signature.code
         assert signature.cause
         assert 0 < signature.confidence < 1
@@ -121,7 +131,7 @@ def test_searching_a_long_log_costs_time_in_proportion() -> None:
         best = float("inf")
         for _ in range(3):
             start = time.process_time()
-            find_hits(enumerate((text * repeats).split("\n"), 1))
+            FailureScanner(CATALOGUE).feed(enumerate((text * repeats).split("\n"), 1))
             best = min(best, time.process_time() - start)
         return best
 

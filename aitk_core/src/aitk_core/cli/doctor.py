@@ -8,10 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from aitk_core import __version__
 from aitk_core.errors import AitkError
+from aitk_core.services.executor import WorkerPool
+from aitk_core.services.failures import FailureLibrary
 from aitk_core.settings import ServerSettings, describe
 
 if TYPE_CHECKING:
     from aitk_core.application import Application
+    from aitk_core.registry import PluginProblem
 
 
 async def examine(application: Application) -> dict[str, Any]:
@@ -28,7 +31,7 @@ async def examine(application: Application) -> dict[str, Any]:
             "reason": problem.reason,
             "severity": problem.severity,
         }
-        for problem in registry.problems
+        for problem in registry.problems + await _catalogue_problems(application)
     ]
     settings, faults = _settings(application)
     return {
@@ -42,6 +45,7 @@ async def examine(application: Application) -> dict[str, Any]:
         "counts": {
             "tools": len(registry.tools),
             "analyzers": len(registry.analyzers),
+            "failure_catalogues": len(registry.failure_catalogues),
             "sinks": len(registry.sinks),
             "band_policies": len(registry.band_policies),
             "resources": len(registry.resources),
@@ -53,6 +57,18 @@ async def examine(application: Application) -> dict[str, Any]:
         "settings": settings,
         "backend": await _backend(application),
     }
+
+
+async def _catalogue_problems(application: Application) -> tuple[PluginProblem, ...]:
+    """Read the catalogues of failures, which a server reads when it first looks at a run."""
+    pool = WorkerPool(workers=1)
+    timeout_s = application.settings.analyzer_timeout_s
+    library = FailureLibrary(application.registry, pool=pool, timeout_s=timeout_s)
+    try:
+        await library.catalogue()
+    finally:
+        pool.close()
+    return library.problems
 
 
 def _settings(application: Application) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from aitk_core.backend.protocol import LOG_TAIL_BYTES
 from aitk_core.errors import BackendError, JobNotFoundError
 from aitk_core.evidence.config import read_config
+from aitk_core.evidence.failures import find_failures
 from aitk_core.evidence.logscan import scan_log
 from aitk_core.evidence.peers import peers_of
 from aitk_core.evidence.records import (
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
     from aitk_core.backend.protocol import Backend
     from aitk_core.backend.records import JobRow, LogChunk, MetricPage
+    from aitk_core.evidence.failures import FailureHit
     from aitk_core.evidence.logscan import LogScan
     from aitk_core.protocols import ToolContext
 
@@ -90,6 +92,7 @@ async def collect_run(
     log = None
     if chunk is not None:
         log = await context.run(_scan, chunk, job)
+    hits = await failure_hits(context, job, log, missing)
     series = _series([losses, *further], log)
     return RunEvidence(
         job=job,
@@ -97,6 +100,7 @@ async def collect_run(
         series=series,
         metric_keys=keys,
         log=log,
+        hits=hits,
         gpu=gpu,
         cpu=cpu,
         active_jobs=None if rows is None else sum(row.is_active for row in rows.jobs),
@@ -156,6 +160,19 @@ def _scan(chunk: LogChunk, job: JobRow) -> LogFacts:
         size_bytes=chunk.offset,
         truncated=is_tail(chunk),
     )
+
+
+async def failure_hits(
+    context: ToolContext, job: JobRow, log: LogFacts | None, missing: dict[str, str]
+) -> tuple[FailureHit, ...]:
+    """Return the known failures that the log and a failed job's row show."""
+    catalogue = await context.failure_catalogue()
+    scan = None if log is None else log.scan
+    row_text = job.info if job.status == "error" else None
+    found = await context.run(find_failures, catalogue, scan, row_text)
+    for name in found.given_up:
+        missing[f"failures of catalogue {name}"] = "its expressions took too long for this log"
+    return found.hits
 
 
 def _series(pages: Iterable[MetricPage | None], log: LogFacts | None) -> dict[str, Series]:

@@ -21,12 +21,14 @@ from attrs import evolve, field, frozen
 from aitk_core.backend.records import CpuInfo, GpuAnswer, JobRow
 from aitk_core.evidence.collector import KEPT_LINES, add_from_bars, bar_name, optional
 from aitk_core.evidence.config import read_config
+from aitk_core.evidence.failures import FailureCatalogue, find_failures
 from aitk_core.evidence.growing import GrowingLog, GrowingSeries
 from aitk_core.evidence.liveness import launched_at
 from aitk_core.evidence.records import LEARNING_RATE, LOSS, VALIDATION_LOSS, RunEvidence
 
 if TYPE_CHECKING:
     from aitk_core.backend.records import LogChunk
+    from aitk_core.evidence.failures import FailureHit
     from aitk_core.evidence.growing import Growth
     from aitk_core.evidence.records import LogFacts, Series
     from aitk_core.protocols import ToolContext
@@ -114,6 +116,7 @@ class RunFollower:
         self._series = {key: GrowingSeries(key) for key in dict.fromkeys((LOSS, *keys))}
         self._keys: tuple[str, ...] = ()
         self._log: GrowingLog | None = None
+        self._failures = FailureCatalogue()
         self._tick: Tick | None = None
 
     async def tick(self) -> Tick:
@@ -141,6 +144,7 @@ class RunFollower:
         size, restarted = self._size_bytes, False
         if chunk is not None:
             restarted = await self._context.run(self._take, log, chunk, job)
+        self._failures = await self._context.failure_catalogue()
         tick = Tick(
             at=self._context.now(),
             job=job,
@@ -174,11 +178,17 @@ class RunFollower:
             series=self._shown(log),
             metric_keys=self._keys,
             log=log,
+            hits=self._hits(tick.job, log),
             gpu=tick.gpu,
             cpu=tick.cpu,
             collected_at=tick.at,
             missing=tick.missing,
         )
+
+    def _hits(self, job: JobRow, log: LogFacts | None) -> tuple[FailureHit, ...]:
+        """Look through the lines that are shown, whose number is bounded."""
+        row_text = job.info if job.status == "error" else None
+        return find_failures(self._failures, None if log is None else log.scan, row_text).hits
 
     @property
     def _size_bytes(self) -> int:

@@ -9,6 +9,7 @@ from attrs import field, frozen
 
 from aitk_core.backend.records import CpuInfo, GpuAnswer, JobRow
 from aitk_core.evidence.config import RunConfig
+from aitk_core.evidence.failures import FailureHit
 from aitk_core.evidence.logscan import LogScan
 from aitk_core.evidence.peers import PeerRun
 
@@ -73,6 +74,9 @@ class RunEvidence:
     """Keys the metrics database has, also those not read."""
     log: LogFacts | None = None
     """None where the log could not be read; a log that is empty has a scan without lines."""
+    hits: tuple[FailureHit, ...] = ()
+    """Known failures in the newest run's messages, by line, and then in the row of a job that
+    failed. Empty also where neither could be read."""
     gpu: GpuAnswer | None = None
     cpu: CpuInfo | None = None
     active_jobs: int | None = None

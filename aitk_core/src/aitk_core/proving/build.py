@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from aitk_core.backend.records import JobRow
 from aitk_core.evidence.config import read_config
+from aitk_core.evidence.failures import FailureCatalogue, find_failures
 from aitk_core.evidence.logscan import scan_log
 from aitk_core.evidence.records import LOSS, LogFacts, RunEvidence, Series
 
@@ -91,6 +92,7 @@ def run_evidence(
     log: str | None = "Running 1 job\n",
     job: JobRow | None = None,
     collected_at: float | None = None,
+    catalogue: FailureCatalogue | None = None,
     **more: Any,
 ) -> RunEvidence:
     """Return the evidence of a run.
@@ -101,18 +103,23 @@ def run_evidence(
         log: Text of the log; None where it could not be read.
         job: The row; a completed job's if not given.
         collected_at: Unix seconds; 5 s after the newest loss if not given.
+        catalogue: Failures to look for in log and row; none if not given.
         more: Further fields of the record.
     """
     loss = losses if isinstance(losses, Series) else series_of(losses)
     row = job or job_row()
     found = {one.key: one for one in (loss, validation) if one is not None and len(one)}
     times = [time_s for time_s in loss.wall_times if math.isfinite(time_s)]
+    facts = None if log is None else log_facts(log)
+    row_text = row.info if row.status == "error" else None
+    known = FailureCatalogue() if catalogue is None else catalogue
     return RunEvidence(
         job=row,
         config=more.pop("config", None) or read_config(row.config),
         series=found,
         metric_keys=tuple(sorted(found)),
-        log=None if log is None else log_facts(log),
+        log=facts,
+        hits=find_failures(known, None if facts is None else facts.scan, row_text).hits,
         collected_at=max(times, default=START_S) + 5.0 if collected_at is None else collected_at,
         **more,
     )

@@ -5,7 +5,7 @@
         assert_conforms(load_registry(points), "acme")
 
 Every fault is told at once. Laws of what the code does are elsewhere: `aitk_core.testing.bands`
-for band policies.
+for band policies, `aitk_core.testing.failures` for failure catalogues.
 """
 
 from __future__ import annotations
@@ -35,6 +35,7 @@ _SUFFIX: Final = ".schema.json"
 _KINDS: Final = (
     "tools",
     "analyzers",
+    "failure_catalogues",
     "sinks",
     "band_policies",
     "backends",
@@ -80,6 +81,7 @@ def faults_of(registry: Registry, plugin: str | None = None) -> list[str]:
             found = _tool(tool.spec, registry.contracts)
             faults += [f"tools {name}: {fault}" for fault in found]
     faults += [f"band_policies {fault}" for fault in _policies(registry, plugin)]
+    faults += [f"failure_catalogues {fault}" for fault in _catalogues(registry, plugin)]
     faults += [f"settings {fault}" for fault in _settings(registry, plugin)]
     return faults
 
@@ -194,6 +196,20 @@ def _policies(registry: Registry, plugin: str | None) -> Iterator[str]:
         else:
             if source.get("id") != name:
                 yield f"{name}: its source calls itself {source.get('id')!r}"
+
+
+def _catalogues(registry: Registry, plugin: str | None) -> Iterator[str]:
+    from aitk_core.services.failures import load_catalogue
+
+    for name, owned in registry.failure_catalogues.items():
+        if plugin not in (None, owned.plugin.name):
+            continue
+        try:
+            _, faults = load_catalogue(owned.spec)
+        except Exception as error:  # noqa: BLE001 - a plugin may fail in any way
+            yield f"{name}: {error}"
+        else:
+            yield from (f"{name}: {fault}" for fault in faults)
 
 
 def _settings(registry: Registry, plugin: str | None) -> Iterator[str]:

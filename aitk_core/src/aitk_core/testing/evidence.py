@@ -20,15 +20,16 @@ from attrs import evolve
 from hypothesis import strategies as st
 
 from aitk_core.evidence.records import VALIDATION_LOSS
+from aitk_core.proving import build
 from aitk_core.proving.build import (
     NAME,
     START_S,
     job_config,
     job_row,
     log_facts,
-    run_evidence,
     series_of,
 )
+from aitk_core.testing.failures import installed_failures
 from aitk_core.testing.recorded import recorded_backend
 from aitk_core.testing.strategies import loss_series
 
@@ -37,7 +38,8 @@ if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
 
     from aitk_core.backend.protocol import Backend
-    from aitk_core.evidence.records import RunEvidence
+    from aitk_core.evidence.failures import FailureCatalogue
+    from aitk_core.evidence.records import RunEvidence, Series
     from aitk_core.records.results import ToolResult
     from aitk_core.testing.recorded import Recording
 
@@ -58,6 +60,23 @@ __all__ = [
 ]
 
 STATUSES: Final = ("queued", "running", "stopped", "completed", "error")
+
+
+def run_evidence(
+    losses: Sequence[float | None] | Series = (),
+    *,
+    catalogue: FailureCatalogue | None = None,
+    **more: Any,
+) -> RunEvidence:
+    """Return the evidence of a run.
+
+    Args:
+        losses: The training loss; empty for a run without one.
+        catalogue: Failures to look for; all installed ones if not given.
+        more: As `aitk_core.proving.build.run_evidence` takes them.
+    """
+    known = installed_failures() if catalogue is None else catalogue
+    return build.run_evidence(losses, catalogue=known, **more)
 
 
 def changed(recording: Recording, **row: Any) -> Recording:

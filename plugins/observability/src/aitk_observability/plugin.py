@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from importlib.resources import files
 from typing import TYPE_CHECKING, Any, Final
 
 from aitk_core.hookspecs import hookimpl
 from aitk_core.specs import (
     AnalyzerSpec,
     BandPolicySpec,
+    FailureCatalogueSpec,
     Lazy,
     PromptArgument,
     PromptSpec,
@@ -136,6 +138,14 @@ def aitk_analyzers() -> Iterable[AnalyzerSpec]:
         name="samples",
         subject="samples",
         analyze=Lazy("aitk_observability.samples.checks:analyze"),
+    )
+
+
+@hookimpl
+def aitk_failure_catalogues() -> Iterable[FailureCatalogueSpec]:
+    """Declare the known failures of the trainer and of what it stands on."""
+    yield FailureCatalogueSpec(
+        name="ai-toolkit", document=files("aitk_observability") / "data" / "failures.json"
     )
 
 

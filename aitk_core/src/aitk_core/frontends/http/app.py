@@ -69,7 +69,6 @@ class Bridge:
         self._guard = guard
         self._limiter = limiter
         self._entries: dict[str, dict[str, Any]] | None = None
-        self._liveness = self._state_of_plugins()
         self.readiness = Readiness(application)
 
     def _state_of_plugins(self) -> dict[str, Any]:
@@ -83,7 +82,7 @@ class Bridge:
                 "severity": problem.severity,
             }
             | ({} if open_to_all else {"reason": problem.reason})
-            for problem in self._application.registry.problems
+            for problem in self._application.problems
         ]
         state: dict[str, Any] = {
             "status": "healthy",
@@ -102,7 +101,9 @@ class Bridge:
         """Answer that the process serves."""
         if self._settings.auth_for_health:
             self._guard.check(request.scope)
-        return answers.reply({"ok": True, "request_id": id_of(request.scope), **self._liveness})
+        return answers.reply(
+            {"ok": True, "request_id": id_of(request.scope), **self._state_of_plugins()}
+        )
 
     async def ready(self, request: Request) -> Response:
         """Answer whether the backend can be used."""

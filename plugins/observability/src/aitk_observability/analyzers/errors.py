@@ -1,4 +1,4 @@
-"""Failures that the job's row and its log state, by anchored signatures.
+"""Failures that the job's row and its log state, by the signatures of the installed catalogues.
 
 A signature in a run that went on is no failure of the run: it is told as a warning, with the
 line. Tracebacks of a stop that somebody asked for are no failures at all, and what an earlier
@@ -9,16 +9,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from aitk_core.evidence.failures import ROW
 from aitk_core.evidence.logevents import LogEventKind
 from aitk_core.records.findings import Analysis, EvidenceRef, Finding, Remedy
-from aitk_observability.signatures import find_hits
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from aitk_core.evidence.failures import FailureHit
     from aitk_core.evidence.logtraceback import Traceback
     from aitk_core.evidence.records import RunEvidence
-    from aitk_observability.signatures import Hit
 
 _CATEGORIES: Final = ("oom", "traceback", "io", "network", "numerical", "generic_error")
 _CATEGORY_OF: Final = {
@@ -35,11 +35,8 @@ _QUOTED: Final = 300
 _SAMPLES: Final = 3
 """Lines for each category in the contract's `sample_lines`."""
 _STOPS: Final = frozenset({LogEventKind.JOB_STOPPED, LogEventKind.JOB_RETURNING})
-_ENDS_OF_A_STOP: Final = frozenset({"PROC_EXIT_CODE"})
-_VAGUE: Final = {"HF_OFFLINE_CACHE_MISS": 1, "PROC_EXIT_CODE": 2}
-"""Codes that follow from another cause, where the log shows that one; least telling last."""
-_ROW: Final = 0
-"""Line number of what stands in the job's row and not in the log."""
+_VAGUE: Final = {"cause": 0, "symptom": 1, "end": 2}
+"""By what a signature tells; least telling last."""
 
 
 def analyze(evidence: RunEvidence) -> Analysis:
@@ -70,29 +67,18 @@ def _tracebacks(evidence: RunEvidence) -> tuple[Traceback, ...]:
     return tuple(t for t in scan.tracebacks if t.first_line >= scan.run_first_line)
 
 
-def _hits(evidence: RunEvidence, tracebacks: Iterable[Traceback]) -> list[Hit]:
-    lines: list[tuple[int, str]] = []
+def _hits(evidence: RunEvidence, tracebacks: Iterable[Traceback]) -> list[FailureHit]:
     stopped = any(t.benign for t in tracebacks)
-    benign = [range(t.first_line, t.last_line + 1) for t in tracebacks if t.benign]
     if evidence.log is not None:
         scan = evidence.log.scan
         first = scan.run_first_line
         stopped = stopped or any(e.kind in _STOPS for e in scan.events if e.number >= first)
-        lines = [
-            (line.number, line.text)
-            for line in scan.messages
-            if line.number >= first and not any(line.number in span for span in benign)
-        ]
-    if evidence.job.status == "error":
-        info = (evidence.job.info or "")[:20_000]
-        lines += [(_ROW, line) for line in info.splitlines()]
-    hits = find_hits(lines)
-    if stopped:
-        hits = [hit for hit in hits if hit.signature.code not in _ENDS_OF_A_STOP]
-    return hits
+    return [hit for hit in evidence.hits if not (stopped and hit.signature.tells == "end")]
 
 
-def _failure(evidence: RunEvidence, hits: list[Hit], tracebacks: Iterable[Traceback]) -> Finding:
+def _failure(
+    evidence: RunEvidence, hits: list[FailureHit], tracebacks: Iterable[Traceback]
+) -> Finding:
     """Return why a job with status error failed."""
     info = (evidence.job.info or "").strip()
     handled = _handled_lines(tracebacks)
@@ -100,7 +86,7 @@ def _failure(evidence: RunEvidence, hits: list[Hit], tracebacks: Iterable[Traceb
         hit for hit in hits if hit.signature.severity == "critical" and hit.number not in handled
     ]
     # The row's own text says best what went wrong, unless it only says that something else did.
-    causes.sort(key=lambda hit: (_VAGUE.get(hit.signature.code, 0), hit.number != _ROW))
+    causes.sort(key=lambda hit: (_VAGUE[hit.signature.tells], hit.number != ROW))
     quote = _first_line(info)[:_QUOTED]
     last = [t for t in tracebacks if not t.benign and not t.handled]
     references = [EvidenceRef(source="job", quote=quote)] if quote else []
@@ -112,7 +98,7 @@ def _failure(evidence: RunEvidence, hits: list[Hit], tracebacks: Iterable[Traceb
                 quote=f"{last[-1].exception_type}: {last[-1].exception_message}"[:_QUOTED],
             )
         )
-    if causes and causes[0].signature.code not in _ENDS_OF_A_STOP:
+    if causes and causes[0].signature.tells != "end":
         signature = causes[0].signature
         told = quote or causes[0].text[:_QUOTED]
         return Finding(
@@ -126,6 +112,7 @@ def _failure(evidence: RunEvidence, hits: list[Hit], tracebacks: Iterable[Traceb
             confidence_source="catalogue",
             evidence=tuple(references),
             remedies=_remedies(causes[0]),
+            unknown=signature.unknown,
         )
     before = sum(hit.signature.code == "IMAGE_UNREADABLE" for hit in hits)
     context = f"; before it, {before} images could not be read" if before else ""
@@ -143,14 +130,14 @@ def _failure(evidence: RunEvidence, hits: list[Hit], tracebacks: Iterable[Traceb
     )
 
 
-def _others(hits: list[Hit], *, failed: bool) -> list[Finding]:
-    grouped: dict[str, list[Hit]] = {}
+def _others(hits: list[FailureHit], *, failed: bool) -> list[Finding]:
+    grouped: dict[str, list[FailureHit]] = {}
     for hit in hits:
         grouped.setdefault(hit.signature.code, []).append(hit)
     findings = []
     for code, found in grouped.items():
         signature = found[0].signature
-        if failed and code in _ENDS_OF_A_STOP:
+        if failed and signature.tells == "end":
             continue  # the consequence of the cause, which is told
         went_on = ("the run went on after it, so it did not end it",) if not failed else ()
         findings.append(
@@ -171,7 +158,7 @@ def _others(hits: list[Hit], *, failed: bool) -> list[Finding]:
                     ),
                 ),
                 remedies=_remedies(found[0]),
-                unknown=went_on,
+                unknown=(*signature.unknown, *went_on),
             )
         )
     return findings
@@ -203,7 +190,7 @@ def _exceptions(tracebacks: Iterable[Traceback], *, failed: bool) -> list[Findin
     )
 
 
-def _remedies(hit: Hit) -> tuple[Remedy, ...]:
+def _remedies(hit: FailureHit) -> tuple[Remedy, ...]:
     return tuple(
         Remedy(action=change, path=None if " " in path else f"config.process.0.{path}")
         if path != "action"
@@ -233,7 +220,7 @@ def _none() -> dict[str, Any]:
 
 
 def _facts(
-    hits: list[Hit], tracebacks: Iterable[Traceback], findings: list[Finding]
+    hits: list[FailureHit], tracebacks: Iterable[Traceback], findings: list[Finding]
 ) -> dict[str, Any]:
     facts = _none()
     counts: dict[str, int] = facts["category_counts"]
