@@ -13,10 +13,13 @@ from aitk_core.backend.records import JobRow
 from aitk_core.evidence.config import read_config
 from aitk_core.evidence.failures import FailureCatalogue, find_failures
 from aitk_core.evidence.logscan import scan_log
-from aitk_core.evidence.records import LOSS, LogFacts, RunEvidence, Series
+from aitk_core.evidence.records import LOSS, VALIDATION_LOSS, LogFacts, RunEvidence, Series
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    import numpy as np
+    from numpy.typing import NDArray
 
 NAME: Final = "my_lora"
 START_S: Final = 1_700_000_000.0
@@ -122,4 +125,44 @@ def run_evidence(
         hits=find_failures(known, None if facts is None else facts.scan, row_text).hits,
         collected_at=max(times, default=START_S) + 5.0 if collected_at is None else collected_at,
         **more,
+    )
+
+
+def generated_run(
+    losses: NDArray[np.float64],
+    *,
+    times: NDArray[np.float64] | None = None,
+    validation: NDArray[np.float64] | None = None,
+    validate_every: int = 100,
+    batch: int = 1,
+    is_flow: bool = False,
+) -> RunEvidence:
+    """Return the evidence of a completed run with these losses.
+
+    Args:
+        losses: (steps,) training losses, 0 where the loss was not finite.
+        times: (steps,) seconds before each step; one second each if not given.
+        validation: (evaluations,) validation losses, the first after `validate_every` steps.
+        validate_every: Steps between two of them.
+        batch: Batch size of the config.
+        is_flow: Whether the config trains by flow matching.
+    """
+    steps = len(losses)
+    config = job_config(
+        steps=steps, batch_size=batch, noise_scheduler="flowmatch" if is_flow else "ddpm"
+    )
+    curve = None
+    if validation is not None:
+        at = [validate_every * (index + 1) for index in range(len(validation))]
+        curve = series_of(
+            validation.tolist(),
+            key=VALIDATION_LOSS,
+            steps=at,
+            seconds_per_step=float(validate_every),
+        )
+    paces = 1.0 if times is None else times.tolist()
+    return run_evidence(
+        series_of(losses.tolist(), seconds_per_step=paces),
+        validation=curve,
+        job=job_row(config=config, step=steps),
     )

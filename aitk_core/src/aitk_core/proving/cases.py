@@ -56,7 +56,8 @@ class ProofCase:
     evidence: Any
     """Of the analyzer's subject; of a run, a `RunEvidence` as it stood at the end."""
     must_find: tuple[str, ...] = field(default=(), validator=_codes)
-    """Codes that the analyzer must raise, all of them. Empty: no warning and nothing worse."""
+    """Codes that the analyzer must raise, all of them, as a warning or worse. Empty: it must
+    raise none like that."""
     onset_step: int | None = field(default=None, validator=_step)
     """First step at which something is wrong: a warning before it is a false alarm, and the
     delay counts from it. None: only the run's end is shown, where something must be found."""

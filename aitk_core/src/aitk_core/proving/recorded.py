@@ -10,12 +10,20 @@ A recording is a folder with `run.json` and `log.txt`:
 from __future__ import annotations
 
 import json
+import math
+from array import array
 from collections.abc import Mapping
 from importlib.resources import files
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from attrs import evolve, frozen
+
+from aitk_core.backend.parsing import parse_job
+from aitk_core.evidence.config import read_config
+from aitk_core.evidence.logscan import scan_log
+from aitk_core.evidence.records import LOSS, VALIDATION_LOSS, LogFacts, RunEvidence, Series
+from aitk_core.proving.build import START_S
 
 if TYPE_CHECKING:
     from importlib.resources.abc import Traversable
@@ -63,3 +71,40 @@ def load_recordings(folder: Traversable) -> dict[str, Recording]:
         log = (path / "log.txt").read_bytes().decode("utf-8", "replace")
         found[path.name] = Recording(name=path.name, log=log, **run)
     return found
+
+
+def evidence_of(recording: Recording, *, silence_s: float = 5.0) -> RunEvidence:
+    """Return what the collector would have read of a recorded run.
+
+    Args:
+        recording: The run.
+        silence_s: Seconds from its newest metric to the look.
+    """
+    row = parse_job(recording.row)
+    config = read_config(row.config)
+    series = {
+        key: _series(key, points)
+        for key, points in recording.metrics.items()
+        if key in (LOSS, VALIDATION_LOSS) and points
+    }
+    scan = scan_log(recording.log, bar_name=config.name or row.name)
+    log = LogFacts(scan=scan, size_bytes=len(recording.log.encode("utf-8")), truncated=False)
+    last = recording.last_wall_time
+    return RunEvidence(
+        job=row,
+        config=config,
+        series=series,
+        metric_keys=tuple(sorted(recording.metrics)),
+        log=log,
+        collected_at=(START_S if last is None else last) + silence_s,
+    )
+
+
+def _series(key: str, points: list[list[Any]]) -> Series:
+    return Series(
+        key=key,
+        steps=array("q", [point[0] for point in points]),
+        wall_times=array("d", [math.nan if point[1] is None else point[1] for point in points]),
+        values=array("d", [math.nan if point[2] is None else point[2] for point in points]),
+        source="metrics",
+    )
