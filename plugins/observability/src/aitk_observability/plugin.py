@@ -133,7 +133,11 @@ def aitk_tools() -> Iterable[ToolSpec]:
 def aitk_analyzers() -> Iterable[AnalyzerSpec]:
     """Declare the analyzers of runs, and of their samples."""
     for name in ("checkpoints", "errors", "liveness", "loss", "sources", "speed"):
-        yield AnalyzerSpec(name=name, analyze=Lazy(f"aitk_observability.analyzers.{name}:analyze"))
+        yield AnalyzerSpec(
+            name=name,
+            analyze=Lazy(f"aitk_observability.analyzers.{name}:analyze"),
+            proofs=Lazy(f"aitk_observability.proofs.{name}:cases"),
+        )
     yield AnalyzerSpec(
         name="samples",
         subject="samples",
