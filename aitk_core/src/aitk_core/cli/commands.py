@@ -146,9 +146,21 @@ def _tools(options: argparse.Namespace) -> int:
 
 
 def _doctor(options: argparse.Namespace) -> int:
+    if options.prove:
+        return _prove(options)
+    if options.traces is not None:
+        options.fail("--traces needs --prove")
     from aitk_core.cli.doctor import examine, render
 
     report = asyncio.run(examine(_application(options)))
+    sys.stdout.write(json.dumps(report, indent=2) + "\n" if options.json else render(report))
+    return 0 if report["ok"] else 1
+
+
+def _prove(options: argparse.Namespace) -> int:
+    from aitk_core.cli.prove import prove_installed, render
+
+    report = prove_installed(_application(options), traces=options.traces)
     sys.stdout.write(json.dumps(report, indent=2) + "\n" if options.json else render(report))
     return 0 if report["ok"] else 1
 

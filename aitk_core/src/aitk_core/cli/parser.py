@@ -57,6 +57,12 @@ def _parser() -> tuple[argparse.ArgumentParser, set[str]]:
         "doctor", parents=[shared], help="check plugins, settings and the backend"
     )
     doctor.add_argument("--json", action="store_true", help="as JSON")
+    doctor.add_argument(
+        "--prove",
+        action="store_true",
+        help="replay recorded and generated runs through the analyzers instead",
+    )
+    doctor.add_argument("--traces", metavar="FILE", help="with --prove: loss traces (.npz) as well")
     commands.add_parser("settings", help="print the table of all settings")
     connect = commands.add_parser("connect", help="register this server in an MCP client")
     connect.add_argument("client", choices=CLIENTS, metavar="CLIENT", help=", ".join(CLIENTS))
