@@ -31,7 +31,7 @@ Progress: TypeAlias = Callable[[str], None]
 
 _BUDGET_S: Final = 20.0
 """Ours: of all analyzers' time in the minute that a proof may take, the most for one."""
-_FAULTS: Final = 3
+FAULTS: Final = 3
 """Ours: an analyzer that failed so often is not asked again."""
 
 
@@ -62,7 +62,7 @@ class _Witness:
 
     def is_out(self) -> bool:
         """Tell whether it failed too often or took too long to be asked again."""
-        return self.failed >= _FAULTS or self.spent_s > _BUDGET_S
+        return self.failed >= FAULTS or self.spent_s > _BUDGET_S
 
     async def say(self, evidence: object) -> tuple[Finding, ...] | str:
         """Return the findings, or why there are none."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from contextlib import AsyncExitStack
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
@@ -64,14 +65,21 @@ async def prove_analyzers(
     """
     # numpy comes with these, so only once a proof is asked for.
     from aitk_core.proving import shared
-    from aitk_core.proving.run import prove
+    from aitk_core.proving.run import FAULTS, prove
 
     begun = time.perf_counter()
     runs = tuple(traces)
     count = shared.NOISE_RUNS if noise_runs is None else noise_runs
-    pool = WorkerPool(workers=2)
-    try:
-        candidates = [await _candidate(owned, pool, timeout_s) for owned in analyzers]
+    async with AsyncExitStack() as opened:
+
+        def pool_of_its_own() -> WorkerPool:
+            # One that never ends keeps its thread; the next analyzer has others.
+            pool = WorkerPool(workers=FAULTS + 1)
+            opened.callback(pool.close)
+            return pool
+
+        pool = pool_of_its_own()
+        candidates = [await _candidate(owned, pool_of_its_own(), timeout_s) for owned in analyzers]
         failures = await pool.run(shared.failures)
         cards = await prove(
             candidates,
@@ -82,8 +90,6 @@ async def prove_analyzers(
             clock=time.perf_counter,
             progress=progress,
         )
-    finally:
-        pool.close()
     return Proof(
         cards=cards,
         noise_runs=count,
