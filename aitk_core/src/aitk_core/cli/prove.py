@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from contextlib import closing
 from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any, Final
@@ -30,21 +31,29 @@ def prove_installed(application: Application, *, traces: str | None) -> dict[str
         InvalidArgumentsError: It holds no traces.
         TooLargeError: It holds too much.
     """
+    from aitk_core.services.executor import WorkerPool
+    from aitk_core.services.failures import FailureLibrary
     from aitk_core.services.proving import prove_analyzers
 
+    registry, limit_s = application.registry, application.settings.analyzer_timeout_s
     runs = []
     if traces is not None:
         from aitk_core.proving.traces import read_traces
 
         runs = [trace.evidence() for trace in read_traces(Path(traces))]
-    proof = asyncio.run(
-        prove_analyzers(
-            application.registry.analyzers.values(),
-            timeout_s=application.settings.analyzer_timeout_s,
-            traces=runs,
-            progress=_progress,
-        )
-    )
+
+    async def prove() -> Proof:
+        with closing(WorkerPool(workers=1)) as pool:
+            library = FailureLibrary(registry, pool=pool, timeout_s=limit_s)
+            return await prove_analyzers(
+                registry.analyzers.values(),
+                timeout_s=limit_s,
+                catalogue=await library.catalogue(),
+                traces=runs,
+                progress=_progress,
+            )
+
+    proof = asyncio.run(prove())
     _progress("")
     return report_of(proof)
 

@@ -8,8 +8,10 @@ from contextlib import AsyncExitStack
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
-from attrs import frozen
+from attrs import evolve, frozen
 
+from aitk_core.evidence.failures import FailureCatalogue, find_failures
+from aitk_core.evidence.records import RunEvidence
 from aitk_core.proving.cases import ProofCase
 from aitk_core.proving.outcomes import Card
 from aitk_core.services.analysis import run_analyzers
@@ -18,7 +20,6 @@ from aitk_core.services.executor import WorkerPool
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from aitk_core.evidence.records import RunEvidence
     from aitk_core.proving.run import Candidate, Progress
     from aitk_core.registry import Owned
     from aitk_core.specs import AnalyzerSpec
@@ -50,6 +51,7 @@ async def prove_analyzers(
     analyzers: Iterable[Owned[AnalyzerSpec]],
     *,
     timeout_s: float,
+    catalogue: FailureCatalogue | None = None,
     traces: Iterable[RunEvidence] = (),
     noise_runs: int | None = None,
     progress: Progress = lambda _what: None,
@@ -59,6 +61,7 @@ async def prove_analyzers(
     Args:
         analyzers: Those to prove.
         timeout_s: For one evidence.
+        catalogue: Known failures, which are looked for in every log as a collector does.
         traces: Further runs to count warnings on.
         noise_runs: How many runs of pure noise; the usual number if not given.
         progress: Called with what comes next.
@@ -79,7 +82,10 @@ async def prove_analyzers(
             return pool
 
         pool = pool_of_its_own()
-        candidates = [await _candidate(owned, pool_of_its_own(), timeout_s) for owned in analyzers]
+        known = FailureCatalogue() if catalogue is None else catalogue
+        candidates = [
+            await _candidate(owned, pool_of_its_own(), timeout_s, known) for owned in analyzers
+        ]
         failures = await pool.run(shared.failures)
         cards = await prove(
             candidates,
@@ -100,10 +106,14 @@ async def prove_analyzers(
     )
 
 
-async def _candidate(owned: Owned[AnalyzerSpec], pool: WorkerPool, timeout_s: float) -> Candidate:
+async def _candidate(
+    owned: Owned[AnalyzerSpec], pool: WorkerPool, timeout_s: float, catalogue: FailureCatalogue
+) -> Candidate:
     from aitk_core.proving.run import Candidate
 
     async def ask(evidence: object) -> Any:
+        if isinstance(evidence, RunEvidence) and not evidence.hits:
+            evidence = await pool.run(_with_hits, evidence, catalogue)
         return await run_analyzers([owned], evidence, pool=pool, timeout_s=timeout_s)
 
     cases: tuple[ProofCase, ...] = ()
@@ -123,6 +133,12 @@ async def _candidate(owned: Owned[AnalyzerSpec], pool: WorkerPool, timeout_s: fl
         ask=ask,
         fault=fault,
     )
+
+
+def _with_hits(evidence: RunEvidence, catalogue: FailureCatalogue) -> RunEvidence:
+    scan = None if evidence.log is None else evidence.log.scan
+    row_text = evidence.job.info if evidence.job.status == "error" else None
+    return evolve(evidence, hits=find_failures(catalogue, scan, row_text).hits)
 
 
 def _cases(spec: AnalyzerSpec) -> tuple[ProofCase, ...]:
