@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from aitk_core.errors import InvalidSpecError
 from aitk_core.evidence.collector import collect_run
+from aitk_core.evidence.failures import FailureCatalogue
 from aitk_core.proving.build import generated_run, run_evidence
 from aitk_core.proving.cases import ProofCase
 from aitk_core.proving.growth import as_it_stood, looks_of
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from aitk_core.evidence.records import RunEvidence
+
 
 RUNS = recorded_runs()
 
@@ -117,6 +119,9 @@ def test_recorded_evidence_is_what_the_collector_reads(name: str) -> None:
         def now(self) -> float:
             return 0.0
 
+        async def failure_catalogue(self) -> FailureCatalogue:
+            return FailureCatalogue()
+
     async def collect() -> RunEvidence:
         async with recorded_backend([RUNS[name]]) as backend:
             context: Any = Context(backend)
@@ -129,9 +134,8 @@ def test_recorded_evidence_is_what_the_collector_reads(name: str) -> None:
     assert ours.log is not None
     assert collected.log is not None
     assert ours.log.scan == collected.log.scan
-    read = {key: one for key, one in collected.series.items() if one.source == "metrics"}
-    assert {key: list(one.values) for key, one in ours.series.items()} == {
-        key: list(one.values) for key, one in read.items()
+    assert {key: (one.source, list(one.values)) for key, one in ours.series.items()} == {
+        key: (one.source, list(one.values)) for key, one in collected.series.items()
     }
 
 

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from attrs import evolve, frozen
 
 from aitk_core.backend.parsing import parse_job
+from aitk_core.evidence.collector import add_from_bars
 from aitk_core.evidence.config import read_config
 from aitk_core.evidence.logscan import scan_log
 from aitk_core.evidence.records import LOSS, VALIDATION_LOSS, LogFacts, RunEvidence, Series
@@ -88,6 +89,7 @@ def evidence_of(recording: Recording, *, silence_s: float = 5.0) -> RunEvidence:
         if key in (LOSS, VALIDATION_LOSS) and points
     }
     scan = scan_log(recording.log, bar_name=config.name or row.name)
+    add_from_bars(series, scan)
     log = LogFacts(scan=scan, size_bytes=len(recording.log.encode("utf-8")), truncated=False)
     last = recording.last_wall_time
     return RunEvidence(
