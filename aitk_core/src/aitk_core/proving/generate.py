@@ -9,6 +9,8 @@ functions are pure: the generator is passed in, so a seed gives the same series 
 
 from __future__ import annotations
 
+from functools import cache
+from statistics import NormalDist
 from typing import TYPE_CHECKING, Final, Literal
 
 import numpy as np
@@ -73,8 +75,6 @@ def _cut_normal(rng: np.random.Generator, count: int) -> NDArray[np.float64]:
 
 def _mean_of_cut() -> float:
     """Return the mean of exp(sd z) for a normal z cut at `_CUT` (exact)."""
-    from statistics import NormalDist
-
     unit = NormalDist()
     return float(np.exp(_SPREAD**2 / 2)) * unit.cdf(_CUT - _SPREAD) / unit.cdf(_CUT)
 
@@ -119,20 +119,23 @@ def flow_losses(
     Returns:
         (steps,) float64, above 0.
     """
-    times = _timesteps(rng, steps, timesteps)
-    error = np.interp(times, _GRID, _residual(exponent))
+    drawn = rng.uniform(size=steps)
+    error = np.interp(_timesteps(drawn, timesteps), _GRID, _residual(exponent))
     difficulty = np.exp(rng.normal(0.0, _DIFFICULTY, _IMAGES))
     epochs = -(-steps // _IMAGES)
     order = rng.permuted(np.tile(np.arange(_IMAGES), (epochs, 1)), axis=1).ravel()[:steps]
-    values = error * difficulty[order]
-    scale = float(values.mean()) if steps else 1.0
-    losses: NDArray[np.float64] = level * values / scale * slow_mean(steps, fall)
+    scale = _mean_error(exponent, timesteps) * float(difficulty.mean())
+    losses: NDArray[np.float64] = level * error * difficulty[order] / scale * slow_mean(steps, fall)
     return losses
 
 
-_GRID: Final = np.linspace(0.0, 1.0, 2001)
+_GRID_POINTS: Final = 2001
+_GRID: Final = np.linspace(0.0, 1.0, _GRID_POINTS)
+_SHARES: Final = np.arange(1, _GRID_POINTS - 1) / (_GRID_POINTS - 1)
+_NORMAL: Final = np.array([NormalDist().inv_cdf(share) for share in _SHARES.tolist()])
 
 
+@cache
 def _residual(exponent: float) -> NDArray[np.float64]:
     """Return the mean error over the modes at each point of the grid."""
     spectrum = np.arange(1, _MODES + 1, dtype=np.float64) ** -exponent
@@ -142,12 +145,20 @@ def _residual(exponent: float) -> NDArray[np.float64]:
     return residual
 
 
-def _timesteps(rng: np.random.Generator, steps: int, kind: Timesteps) -> NDArray[np.float64]:
+@cache
+def _mean_error(exponent: float, kind: Timesteps) -> float:
+    middles = (np.arange(_GRID_POINTS) + 0.5) / _GRID_POINTS
+    return float(np.interp(_timesteps(middles, kind), _GRID, _residual(exponent)).mean())
+
+
+def _timesteps(shares: NDArray[np.float64], kind: Timesteps) -> NDArray[np.float64]:
+    """Return the timesteps at these shares of their distribution, 0 to 1."""
     if kind == "sigmoid":
-        squashed: NDArray[np.float64] = 1 / (1 + np.exp(-rng.normal(size=steps)))
+        # Quantiles of the normal distribution by table; its ends hold 0.05 % each.
+        normal = np.interp(shares, _SHARES, _NORMAL)
+        squashed: NDArray[np.float64] = 1 / (1 + np.exp(-normal))
         return squashed
-    drawn = rng.uniform(size=steps)
-    return 3 * drawn / (1 + 2 * drawn) if kind == "shift" else drawn
+    return 3 * shares / (1 + 2 * shares) if kind == "shift" else shares
 
 
 def step_times(
