@@ -201,7 +201,7 @@ def _noise_lines(analyzers: list[dict[str, Any]]) -> list[str]:
     words = {True: "as stated", False: "MORE", None: ""}
     return [
         f"  {one['name']:12.12} {said['code']:24.24} at the end {said['runs_at_the_end']:3}, "
-        f"at any look {said['runs_at_any_look']:3}; {_stated(said):22} "
+        f"at a look {said['runs_at_any_look']:3}; {_stated(said):18.18} "
         f"{words[said['within_stated']]}".rstrip()
         for one in analyzers
         for said in one["noise"]
