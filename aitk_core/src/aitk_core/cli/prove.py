@@ -172,9 +172,9 @@ def render(report: dict[str, Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
-_COLUMNS: Final = "{:16.16} {:20.20} {:>7} {:>14} {:>28} {:>7}  {}"
+_COLUMNS: Final = "{:16.16} {:19.19} {:>7} {:>14} {:>26} {:>6}  {}"
 _HEADS: Final = (
-    "Analyzer", "Distribution", "Found", "Delay 50/90 %", "False alarms per 1000 steps", "ms", "",
+    "Analyzer", "Distribution", "Found", "Delay 50/90 %", "False alarms / 1000 steps", "ms", "",
 )  # fmt: skip
 
 
