@@ -23,7 +23,7 @@ SPEC: Final = (
     .spec
 )
 EXAMPLES = read_document(SPEC)["signatures"]
-CATALOGUE, FAULTS = load_catalogue(SPEC)
+CATALOGUE, _ = load_catalogue(SPEC)
 RUNS = recorded_runs()
 
 

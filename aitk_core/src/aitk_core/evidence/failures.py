@@ -34,7 +34,7 @@ _MAX_LOG_STEPS: Final = 1e9
 step that `MAX_STEPS` is set by. Our own bound."""
 
 _QUOTED: Final = re.compile(
-    r'\s+"|"[^"]{1,100}": |\s*(?:[Nn]egative )?(?:[Pp]rompt|[Cc]aption)s?\s*[:=]'
+    r'\s+"|"[^"]{1,100}": |\s*(?=[NnPpCc])(?:[Nn]egative )?(?:[Pp]rompt|[Cc]aption)s?\s*[:=]'
 )
 """The config, which the trainer prints as indented JSON (backend/API.md section 12.1), and a line
 that shows a prompt or a caption under its name."""
@@ -113,7 +113,7 @@ class FailureCatalogue:
         """Return the rules that some of the lines may match, cheaply."""
         # Lines of a log repeat but for their numbers, so without digits few different ones are
         # left; a literal that is in none of them, digits aside, is in no line.
-        blob = "\n".join({line.translate(_DIGITS) for line in lines})
+        blob = "\n".join(set("\n".join(lines).translate(_DIGITS).split("\n")))
         return [rule for rule in self.rules if rule.pattern.contains.translate(_DIGITS) in blob]
 
 
@@ -189,9 +189,11 @@ class FailureScanner:
             (number, text[:MAX_LINE_CHARS]) for number, text in lines if not _QUOTED.match(text)
         ]
         rules = self._catalogue.rules_for(text for _, text in kept)
-        if rules:
-            for number, text in kept:
-                self._hits.extend(self._hits_of(number, text, rules))
+        literals = [(rule.pattern.contains, rule) for rule in rules]
+        for number, text in kept:
+            found = [rule for literal, rule in literals if literal in text]
+            if found:
+                self._hits.extend(self._hits_of(number, text, found))
 
     @property
     def hits(self) -> tuple[FailureHit, ...]:
@@ -208,7 +210,7 @@ class FailureScanner:
         own = _without_caption(text)
         for rule in rules:
             signature, pattern = rule.signature, rule.pattern
-            if signature.code in seen or pattern.contains not in own:
+            if signature.code in seen:
                 continue
             if self._may_search(signature, pattern, len(own)) and pattern.regex.search(own):
                 seen.add(signature.code)
