@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from aitk_core.evidence import failures
+from aitk_core.evidence.failurepatterns import MAX_LINE_CHARS
 from aitk_core.evidence.failures import (
-    MAX_LINE_CHARS,
     ROW,
     FailureScanner,
     find_failures,

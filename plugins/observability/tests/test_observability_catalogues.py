@@ -6,7 +6,6 @@ import asyncio
 import json
 import sys
 from importlib.metadata import entry_points
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -28,13 +27,14 @@ from aitk_core.testing.conformance import faults_of
 from aitk_core.testing.evidence import changed
 from aitk_core.testing.failures import FailureCatalogueLaws
 from aitk_core.testing.plugins import declare, fake_distribution, lazy
-from aitk_core.testing.recorded import load_recordings, recorded_backend
+from aitk_core.testing.recorded import recorded_backend, recorded_runs
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from importlib.metadata import EntryPoint
+    from pathlib import Path
 
-RUNS = load_recordings(Path(__file__).parents[3] / "tests" / "recordings" / "runs")
+RUNS = recorded_runs()
 OURS = tuple(entry_points(group="aitk.plugins", name="observability"))
 OOM = "torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 238.00 MiB."
 VAULT = "acme: no route to vault 7"

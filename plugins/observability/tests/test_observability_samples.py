@@ -24,8 +24,8 @@ from aitk_core.evidence.samples import (
     SampleImage,
     SamplesEvidence,
 )
+from aitk_core.proving.pictures import natural_picture
 from aitk_core.registry import load_registry
-from aitk_core.testing.pictures import natural_picture
 from aitk_observability.samples.checks import analyze, is_black, is_noise
 from aitk_observability.samples.copies import find_copies
 from aitk_observability.samples.hashes import distances, fingerprint

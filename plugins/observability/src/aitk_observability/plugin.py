@@ -142,6 +142,7 @@ def aitk_analyzers() -> Iterable[AnalyzerSpec]:
         name="samples",
         subject="samples",
         analyze=Lazy("aitk_observability.samples.checks:analyze"),
+        proofs=Lazy("aitk_observability.proofs.samples:cases"),
     )
 
 

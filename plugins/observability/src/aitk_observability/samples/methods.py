@@ -1,6 +1,6 @@
 """The checks of samples: settings with sources, and measured errors. No numpy.
 
-How the errors were measured. *Natural-like*: 1,000 pictures of `aitk_core.testing.pictures`, sides
+How the errors were measured. *Natural-like*: 1,000 pictures of `aitk_core.proving.pictures`, sides
 448 to 1024, written as JPEG of quality 75 to 95 and read as samples are. *Sandbox*: 1,760 JPEG
 samples of 40 genuine runs of the embedded trainer, learning rates 3e-4 to 4e-3, 4 prompts, 11
 steps each. Thresholds of ours were set before that, on 200 such pictures and 4 other runs. Where
