@@ -46,6 +46,9 @@ INVALID: dict[str, Any] = {
     "a description that is no text": lambda: tool("x", description=["X."]),
     "a contract without version": lambda: tool("x", contract="x"),
     "an argument class of no attrs": lambda: tool("x", arguments=dict),
+    "proofs that are no Lazy": lambda: AnalyzerSpec(
+        name="x", analyze=lazy(nothing), proofs=cast("Any", [])
+    ),
     "an unknown subject": lambda: AnalyzerSpec(name="x", subject="moon", analyze=lazy(nothing)),
     "a uri that is no text": lambda: ResourceSpec(
         uri=cast("Any", ["x"]), name="x", description="X.", read=lazy(nothing)

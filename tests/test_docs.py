@@ -1,12 +1,15 @@
 """What the documents say is what is there."""
 
+import json
 import tomllib
 from pathlib import Path
 
 from aitk_core import __version__, hookspecs
 from aitk_core.cli.reference import markdown
+from aitk_core.proving.reference import methods_markdown
 from aitk_core.registry import Registry
 from aitk_core.settings import settings_table
+from aitk_core.statistics.methods import METHODS
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -29,6 +32,15 @@ def test_reference_of_the_tools_is_made_from_the_schemas(registry: Registry) -> 
     """Mend with `aitk tools --markdown > docs/tools.md`."""
     shown = (ROOT / "docs" / "tools.md").read_text(encoding="utf-8")
     assert shown == markdown(registry.tools.values(), registry.contracts)
+
+
+def test_reference_of_the_methods_is_made_from_their_table_and_the_measured_rates() -> None:
+    """Mend with `benchmarks/bench_detection.py --write`."""
+    measured = json.loads((ROOT / "benchmarks" / "detection.json").read_text(encoding="utf-8"))
+    shown = (ROOT / "docs" / "methods.md").read_text(encoding="utf-8")
+    assert shown == methods_markdown(METHODS.values(), measured)
+    # What was measured is of the methods as they are now.
+    assert set(measured["noise"]) | set(measured["detection"]) <= set(METHODS)
 
 
 def test_contributing_names_every_hook() -> None:

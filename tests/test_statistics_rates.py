@@ -12,6 +12,7 @@ from aitk_core.statistics.rates import (
     binomial_at_least,
     binomial_interval,
     poisson_at_least,
+    poisson_interval,
     poisson_upper,
 )
 
@@ -22,6 +23,14 @@ from aitk_core.statistics.rates import (
 )
 def test_the_upper_bound_of_a_count_agrees_with_the_table(count: int, bound: float) -> None:
     assert poisson_upper(count) == pytest.approx(bound, abs=1e-4)
+
+
+# Two-sided 95 % limits, same table.
+@pytest.mark.parametrize(
+    ("count", "low", "high"), [(0, 0.0, 3.6889), (1, 0.0253, 5.5716), (10, 4.7954, 18.3904)]
+)
+def test_the_interval_of_a_count_agrees_with_the_table(count: int, low: float, high: float) -> None:
+    assert poisson_interval(count) == pytest.approx((low, high), abs=1e-4)
 
 
 # Clopper and Pearson 1934; 1 - 0.025 ** (1 / n) at none seen.

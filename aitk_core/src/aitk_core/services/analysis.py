@@ -57,7 +57,7 @@ async def run_analyzers(
         scope = asyncio.timeout(timeout_s)
         try:
             async with scope:
-                analyses[name] = await pool.run(_analyze, owned.spec, evidence)
+                analyses[name] = await pool.run(analyze_one, owned.spec, evidence)
         except (Exception, SystemExit) as error:  # foreign code may fail in any way
             if scope.expired():
                 notes.append(f"analyzer {name} ({distribution}) took longer than {timeout_s:g} s")
@@ -68,7 +68,12 @@ async def run_analyzers(
     return AnalysisOutcomes(analyses=analyses, notes=tuple(notes))
 
 
-def _analyze(spec: AnalyzerSpec, evidence: object) -> Analysis:
+def analyze_one(spec: AnalyzerSpec, evidence: object) -> Analysis:
+    """Run one analyzer here and now, without any limit.
+
+    Raises:
+        TypeError: It returned something else than an analysis or findings.
+    """
     answer = spec.analyze.load()(evidence)
     if not isinstance(answer, Analysis):
         answer = Analysis(findings=tuple(answer))

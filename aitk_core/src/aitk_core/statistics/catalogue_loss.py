@@ -165,7 +165,11 @@ LOSS_METHODS: Final = (
         minimum_unit="runs",
         parameters=_stats(6, tail_values=1000),
         false_alarm_rate=_rate(
-            0.0, "per verdict", 6, "no false winner on several hundred null sets of 3, 5, 8 runs"
+            0.001,
+            "per verdict",
+            6,
+            "no false winner on several hundred null sets of 3, 5, 8 runs; "
+            "ours: 1 on 1,000 generated sets of 5",
         ),
     ),
     MethodInfo(

@@ -84,6 +84,18 @@ def binomial_interval(count: int, trials: int, *, level: float = 0.95) -> tuple[
     return low, high
 
 
+def poisson_interval(count: int, *, level: float = 0.95) -> tuple[float, float]:
+    """Return the exact two-sided interval of the expected number of events (Garwood).
+
+    Args:
+        count: Events seen, 0 or more.
+        level: Coverage at least, above 0, below 1.
+    """
+    tail = (1 - level) / 2
+    low = count * _search(lambda share: poisson_at_least(count, count * share) > tail)
+    return low, poisson_upper(count, level=1 - tail)
+
+
 def poisson_upper(count: int, *, level: float = 0.95) -> float:
     """Return the exact one-sided upper bound of the expected number of events (Garwood).
 
