@@ -11,7 +11,9 @@ from aitk_core.proving.recorded import evidence_of, recorded_runs
 from aitk_core.proving.shared import failures
 from aitk_core.registry import load_registry
 from aitk_core.services.analysis import analyze_one
+from aitk_core.services.proving import with_hits
 from aitk_core.statistics.rates import binomial_interval
+from aitk_core.testing.failures import installed_failures
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -43,7 +45,10 @@ def calibration(shared: Path | None, traces: Sequence[Trace]) -> list[dict[str, 
         one.spec for one in load_registry().analyzers.values() if one.spec.subject == "run"
     ]
 
+    catalogue = installed_failures()
+
     def say(evidence: Any) -> list[Finding]:
+        evidence = with_hits(evidence, catalogue)
         found = [f for spec in analyzers for f in analyze_one(spec, evidence).findings]
         return [finding for finding in found if finding.confidence is not None]
 

@@ -113,7 +113,7 @@ async def _candidate(
 
     async def ask(evidence: object) -> Any:
         if isinstance(evidence, RunEvidence) and not evidence.hits:
-            evidence = await pool.run(_with_hits, evidence, catalogue)
+            evidence = await pool.run(with_hits, evidence, catalogue)
         return await run_analyzers([owned], evidence, pool=pool, timeout_s=timeout_s)
 
     cases: tuple[ProofCase, ...] = ()
@@ -135,7 +135,8 @@ async def _candidate(
     )
 
 
-def _with_hits(evidence: RunEvidence, catalogue: FailureCatalogue) -> RunEvidence:
+def with_hits(evidence: RunEvidence, catalogue: FailureCatalogue) -> RunEvidence:
+    """Return the evidence with the known failures that its log and row show."""
     scan = None if evidence.log is None else evidence.log.scan
     row_text = evidence.job.info if evidence.job.status == "error" else None
     return evolve(evidence, hits=find_failures(catalogue, scan, row_text).hits)
