@@ -14,12 +14,18 @@ import time
 import tracemalloc
 from collections import deque
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from aitk_core.evidence.failures import FailureScanner
 from aitk_core.evidence.logscan import scan_log
+from aitk_core.testing.failures import hits_of, installed_failures
+from aitk_core.testing.recorded import load_recordings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from aitk_core.evidence.failures import FailureCatalogue
 
 NAME = "my_lora"
 DISTINCT_STEPS = 3000
@@ -73,6 +79,37 @@ def peak_bytes(text: str) -> int:
         tracemalloc.stop()
 
 
+def recorded_messages(lines: int) -> list[str]:
+    """Return the messages of the recorded runs, over and over."""
+    folder = Path(__file__).parents[1] / "tests" / "recordings" / "runs"
+    runs = load_recordings(folder).values()
+    scans = [scan_log(run.log, bar_name=str(run.row["name"])) for run in runs]
+    texts = [line.text for scan in scans for line in scan.messages]
+    return (texts * (lines // len(texts) + 1))[:lines]
+
+
+def feed(known: FailureCatalogue, numbered: list[tuple[int, str]]) -> None:
+    """Look for known failures in messages."""
+    FailureScanner(known).feed(numbered)
+
+
+def report_failures(lines: int) -> None:
+    """Print what looking for known failures costs."""
+    known = installed_failures()
+    messages = recorded_messages(lines)
+    healthy = [text for text in messages if not hits_of(known, text)]
+    trivial = re.compile(r"[^\r\n]+")
+    for label, texts in (("recorded messages", messages), ("those without a failure", healthy)):
+        text = "\n".join(texts)
+        numbered = list(enumerate(texts, 1))
+        ours = ns_per_line(partial(feed, known, numbered), len(texts))
+        found = ns_per_line(partial(find_all, trivial, text), len(texts))
+        mb_per_s = 1e3 * len(text) / len(texts) / ours
+        print(
+            f"failures in {len(texts)} {label}: {mb_per_s:.0f} MB/s, finditer x{ours / found:.1f}"
+        )
+
+
 def main() -> None:
     """Print the figures."""
     lines = int(sys.argv[1]) if len(sys.argv) > 1 else 100_000
@@ -95,6 +132,7 @@ def main() -> None:
             f" splitlines {split:4.0f} ns (x{ours / split:.1f}),"
             f" finditer {found:4.0f} ns (x{ours / found:.1f})"
         )
+    report_failures(min(lines, 20_000))
     message = '  File "/toolkit/toolkit/data_loader.py", line 532, in __init__\n' * lines
     messages = ns_per_line(partial(scan_log, message, bar_name=NAME), lines)
     print(f"{lines} messages: {messages:.0f} ns a line")

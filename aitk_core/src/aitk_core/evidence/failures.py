@@ -29,9 +29,9 @@ MAX_ROW_CHARS: Final = 20_000
 """Of the row's text that are looked at; our own bound."""
 _MAX_HITS: Final = 1000
 """Kept for each code in one log: enough to count by, and no code crowds out another."""
-_MAX_LOG_STEPS: Final = 1e9
-"""For each catalogue in one log, counted by `LinePattern.cost`: 2 s of one worker at the 2 ns a
-step that `MAX_STEPS` is set by. Our own bound."""
+_MAX_LOG_STEPS: Final = 3e8
+"""For each catalogue in one log, counted by `LinePattern.cost`: 3 s of one worker at the 9 ns a
+step that `MAX_STEPS` speaks of. Our own bound."""
 
 _QUOTED: Final = re.compile(
     r'\s+"|"[^"]{1,100}": |\s*(?=[NnPpCc])(?:[Nn]egative )?(?:[Pp]rompt|[Cc]aption)s?\s*[:=]'
