@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from aitk_core.backend.records import CpuInfo, GpuAnswer, JobRow, LogChunk, MetricPage
 from aitk_core.evidence.collector import collect_run
+from aitk_core.evidence.failures import FailureCatalogue
 from aitk_core.evidence.follow import RunFollower
 
 if TYPE_CHECKING:
@@ -83,7 +84,7 @@ class Memory:
         size = len(self.text)
         return LogChunk(text=self.text[offset:], offset=size, reset=False, truncated=False)
 
-    async def log_tail(self, _job_id: str) -> LogChunk:
+    async def log_tail(self, _job_id: str, **_limits: Any) -> LogChunk:
         """Return the whole text."""
         return LogChunk(text=self.text, offset=len(self.text), reset=True, truncated=False)
 
@@ -112,6 +113,10 @@ class Call:
     def now(self) -> float:
         """Return any time."""
         return 1.8e9
+
+    async def failure_catalogue(self) -> FailureCatalogue:
+        """Return no failures: what is measured is the look."""
+        return FailureCatalogue()
 
     async def run(self, function: Callable[..., Any], /, *arguments: Any) -> Any:
         """Run at once."""

@@ -22,6 +22,7 @@ from PIL import Image
 
 from aitk_core.errors import InvalidArgumentsError
 from aitk_core.evidence.collector import collect_run
+from aitk_core.evidence.failures import FailureCatalogue
 from aitk_core.evidence.records import VALIDATION_LOSS
 from aitk_core.records.findings import EvidenceRef, Finding
 from aitk_core.testing.evidence import job_row, run_evidence, run_evidences, series_of
@@ -61,9 +62,14 @@ def evidence_of(name: str) -> RunEvidence:
         async def at_once(function: Any, *arguments: Any) -> Any:
             return function(*arguments)
 
+        async def nothing_known() -> FailureCatalogue:
+            return FailureCatalogue()
+
         async with recorded_backend([run]) as backend:
             now = (run.last_wall_time or 0.0) + 5.0
-            context: Any = SimpleNamespace(backend=backend, now=lambda: now, run=at_once)
+            context: Any = SimpleNamespace(
+                backend=backend, now=lambda: now, run=at_once, failure_catalogue=nothing_known
+            )
             return await collect_run(context, run.job_id)
 
     evidence = asyncio.run(collect())
