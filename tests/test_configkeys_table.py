@@ -163,10 +163,10 @@ def test_rules_are_data_with_distinct_codes() -> None:
         assert bool(check.needs) == (check.decided_by == "nothing")
 
 
-def test_the_stored_table_is_utf8_json_without_addresses_of_machines() -> None:
+def test_the_stored_table_is_utf8_json_without_paths_of_machines() -> None:
     text = files("aitk_core").joinpath("configkeys/data/keys.json").read_text(encoding="utf-8")
     assert json.loads(text)["source_version"] == TABLE.source_version
-    assert "/work/" not in text
+    assert re.search(r"(?<![\w./])/(?:home|root|mnt|tmp|usr|var|work)/", text) is None
 
 
 def test_importing_the_room_reads_no_data_and_nothing_heavy() -> None:
