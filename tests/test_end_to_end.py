@@ -9,20 +9,19 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any
 
 import httpx
 import mcp
 import pytest
 
-from aitk_core.backend.client import AiToolkitBackend
-from aitk_sandbox.demo import MODEL_NAME, demo_config
-from aitk_sandbox.server import running
+from aitk_sandbox.demo import MODEL_NAME
 from support.servers import environment, serving
+from support.trained import trained
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import Mapping
     from pathlib import Path
 
     from aitk_core.registry import Registry
@@ -69,28 +68,6 @@ def calls(job_id: str, datasets: str, suffix: str) -> Calls:
     ]
 
 
-@asynccontextmanager
-async def trained(folder: Path) -> AsyncIterator[tuple[str, str, str]]:
-    """Train a run; give the backend's address, the job's id and the datasets folder."""
-    async with (
-        running(folder, worker_interval_s=0.05) as sandbox,
-        AiToolkitBackend(sandbox.url) as backend,
-    ):
-        config = demo_config(
-            "e2e",
-            steps=60,
-            training_folder=sandbox.training_folder,
-            datasets_folder=sandbox.datasets_folder,
-        )
-        job = await backend.create_job("e2e", "0", config)
-        await backend.start_job(job.id)
-        await backend.start_queue("0")
-        async with asyncio.timeout(60):
-            while not (await backend.job(job.id)).is_terminal:
-                await asyncio.sleep(0.05)
-        yield sandbox.url, job.id, str(sandbox.datasets_folder)
-
-
 async def over_mcp(client: mcp.Client, work: Calls) -> dict[str, Any]:
     """Run the calls; every answer fits its schema, which the SDK's client checks."""
     answers: dict[str, Any] = {}
@@ -124,17 +101,17 @@ def check(answers: Mapping[str, Any], registry: Registry, suffix: str) -> None:
 def test_every_tool_over_stdio(tmp_path: Path, registry: Registry, mode: Any) -> None:
     async def session() -> dict[str, Any]:
         async with AsyncExitStack() as stack:
-            backend = trained(tmp_path / "backend")
-            url, job_id, datasets = await stack.enter_async_context(backend)
+            backend = trained(tmp_path / "backend", "e2e", steps=60)
+            run = await stack.enter_async_context(backend)
             command = mcp.StdioServerParameters(
                 command=sys.executable,
                 args=["-m", "aitk_core", "mcp"],
-                env=environment(url, tmp_path / "home"),
+                env=environment(run.url, tmp_path / "home"),
             )
             client = await stack.enter_async_context(mcp.Client(command, mode=mode))
             listed = {tool.name for tool in (await client.list_tools()).tools}
             assert listed == set(registry.tools)
-            return await over_mcp(client, calls(job_id, datasets, mode))
+            return await over_mcp(client, calls(run.job_id, run.datasets_folder, mode))
 
     check(asyncio.run(session()), registry, mode)
 
@@ -143,11 +120,11 @@ def test_every_tool_over_stdio(tmp_path: Path, registry: Registry, mode: Any) ->
 def test_every_tool_over_streamable_http(tmp_path: Path, registry: Registry, mode: Any) -> None:
     async def session() -> dict[str, Any]:
         async with AsyncExitStack() as stack:
-            backend = trained(tmp_path / "backend")
-            url, job_id, datasets = await stack.enter_async_context(backend)
-            address = await stack.enter_async_context(serving(url, tmp_path / "home"))
+            backend = trained(tmp_path / "backend", "e2e", steps=60)
+            run = await stack.enter_async_context(backend)
+            address = await stack.enter_async_context(serving(run.url, tmp_path / "home"))
             client = await stack.enter_async_context(mcp.Client(f"{address}/mcp", mode=mode))
-            return await over_mcp(client, calls(job_id, datasets, mode))
+            return await over_mcp(client, calls(run.job_id, run.datasets_folder, mode))
 
     check(asyncio.run(session()), registry, mode)
 
@@ -156,11 +133,11 @@ def test_every_tool_over_the_bridge(tmp_path: Path, registry: Registry) -> None:
     async def session() -> dict[str, Any]:
         answers: dict[str, Any] = {}
         async with AsyncExitStack() as stack:
-            backend = trained(tmp_path / "backend")
-            url, job_id, datasets = await stack.enter_async_context(backend)
-            address = await stack.enter_async_context(serving(url, tmp_path / "home"))
+            backend = trained(tmp_path / "backend", "e2e", steps=60)
+            run = await stack.enter_async_context(backend)
+            address = await stack.enter_async_context(serving(run.url, tmp_path / "home"))
             client = await stack.enter_async_context(httpx.AsyncClient(timeout=60))
-            for tool, arguments in calls(job_id, datasets, "bridge"):
+            for tool, arguments in calls(run.job_id, run.datasets_folder, "bridge"):
                 if arguments.get("job_id") == "<started>":
                     arguments["job_id"] = answers["start-training"]["job_id"]
                 body = {"name": tool, "arguments": arguments}

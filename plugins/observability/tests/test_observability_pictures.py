@@ -15,15 +15,13 @@ from mcp.shared.exceptions import MCPError
 from PIL import Image as Picture
 
 from aitk_core.application import Application
-from aitk_core.backend.client import AiToolkitBackend
 from aitk_core.context import Session
 from aitk_core.records.results import Image, Link, Text
 from aitk_core.settings import SettingsSource
 from aitk_core.testing.evidence import answer_of
 from aitk_core.testing.mcp import ERAS, with_client
 from aitk_core.testing.recorded import recorded_backend, recorded_runs
-from aitk_sandbox.demo import demo_config
-from aitk_sandbox.server import running
+from support.trained import trained
 
 TESTS = Path(__file__).parents[3] / "tests"
 RUNS = recorded_runs()
@@ -115,23 +113,8 @@ def sampled(tmp_path_factory: pytest.TempPathFactory) -> Any:
     folder = tmp_path_factory.mktemp("sandbox")
 
     async def train(use: Any) -> Any:
-        async with (
-            running(folder, worker_interval_s=0.05) as sandbox,
-            AiToolkitBackend(sandbox.url) as backend,
-        ):
-            config = demo_config(
-                "sampled",
-                steps=40,
-                training_folder=sandbox.training_folder,
-                datasets_folder=sandbox.datasets_folder,
-            )
-            job = await backend.create_job("sampled", "0", config)
-            await backend.start_job(job.id)
-            await backend.start_queue("0")
-            async with asyncio.timeout(60):
-                while not (await backend.job(job.id)).is_terminal:
-                    await asyncio.sleep(0.05)
-            return await use(backend, job.id)
+        async with trained(folder, "sampled", steps=40) as run:
+            return await use(run.backend, run.job_id)
 
     return lambda use: asyncio.run(train(use))
 

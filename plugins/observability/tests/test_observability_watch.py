@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-import socket
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import asynccontextmanager
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -28,10 +26,9 @@ from aitk_core.testing.recorded import Recording, recorded_runs
 from aitk_core.testing.replay import Stage, at_poll, load_polls
 from aitk_observability.report.points import chosen, telling
 from aitk_observability.tools import watch as tool
+from support.servers import served
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
     from aitk_core.records.results import ToolResult
 
 FOLDER: Final = Path(__file__).parents[3] / "tests" / "recordings"
@@ -411,21 +408,6 @@ def test_pitfall_50_a_look_asks_five_routes_once_and_the_log_from_where_it_ended
     assert int(logs[2].partition("=")[2]) > second - 200
     losses = [asked for asked in seen.stage.asked if "loss%2Floss" in asked]
     assert [asked.partition("since_step=")[2] for asked in losses] == ["", "99", "178"]
-
-
-@asynccontextmanager
-async def served(app: Any) -> AsyncIterator[str]:
-    import uvicorn
-
-    listener = socket.create_server(("127.0.0.1", 0))
-    config = uvicorn.Config(app, log_level="critical", ws="none", lifespan="off")
-    server = uvicorn.Server(config)
-    task = asyncio.create_task(server.serve(sockets=[listener]))
-    try:
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-    finally:
-        server.should_exit = True
-        await task
 
 
 def test_pitfall_83_a_watch_uses_two_connections_however_often_it_looks(

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from aitk_core.backend.protocol import Backend
     from aitk_core.backend.records import JobRow, LogChunk, MetricPage
-    from aitk_core.evidence.failures import FailureHit
+    from aitk_core.evidence.failures import FailureCatalogue, FailureHit, FoundFailures
     from aitk_core.evidence.logscan import LogScan
     from aitk_core.protocols import ToolContext
 
@@ -92,7 +92,7 @@ async def collect_run(
     log = None
     if chunk is not None:
         log = await context.run(_scan, chunk, job)
-    hits = await failure_hits(context, job, log, missing)
+    hits = await _hits(context, job, log, missing)
     series = _series([losses, *further], log)
     return RunEvidence(
         job=job,
@@ -162,14 +162,18 @@ def _scan(chunk: LogChunk, job: JobRow) -> LogFacts:
     )
 
 
-async def failure_hits(
+def failures_of(catalogue: FailureCatalogue, job: JobRow, log: LogFacts | None) -> FoundFailures:
+    """Look for known failures in a run's log, and in its row where it failed."""
+    row_text = job.info if job.status == "error" else None
+    return find_failures(catalogue, None if log is None else log.scan, row_text)
+
+
+async def _hits(
     context: ToolContext, job: JobRow, log: LogFacts | None, missing: dict[str, str]
 ) -> tuple[FailureHit, ...]:
     """Return the known failures that the log and a failed job's row show."""
     catalogue = await context.failure_catalogue()
-    scan = None if log is None else log.scan
-    row_text = job.info if job.status == "error" else None
-    found = await context.run(find_failures, catalogue, scan, row_text)
+    found = await context.run(failures_of, catalogue, job, log)
     for name in found.given_up:
         missing[f"failures of catalogue {name}"] = "its expressions took too long for this log"
     return found.hits

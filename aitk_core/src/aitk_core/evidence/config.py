@@ -51,6 +51,12 @@ class RunConfig:
         return "flow" if self.noise_scheduler in FLOW_SCHEDULERS else "noise"
 
 
+def first_process(config: Mapping[str, Any] | None) -> Mapping[str, Any]:
+    """Return the first process of a job config; empty where there is none."""
+    processes = _mapping(_mapping(config).get("config")).get("process")
+    return _mapping(processes[0] if isinstance(processes, list) and processes else None)
+
+
 def read_config(config: Mapping[str, Any] | None) -> RunConfig:
     """Return what a job config says.
 
@@ -58,8 +64,7 @@ def read_config(config: Mapping[str, Any] | None) -> RunConfig:
         config: As the backend stores it: `{"job", "config": {"name", "process": [...]}}`.
     """
     inner = _mapping(_mapping(config).get("config"))
-    processes = inner.get("process")
-    process = _mapping(processes[0] if isinstance(processes, list) and processes else None)
+    process = first_process(config)
     train, model = _mapping(process.get("train")), _mapping(process.get("model"))
     network, save = _mapping(process.get("network")), _mapping(process.get("save"))
     datasets = process.get("datasets")

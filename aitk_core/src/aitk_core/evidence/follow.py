@@ -19,16 +19,15 @@ from typing import TYPE_CHECKING, Any, Final
 from attrs import evolve, field, frozen
 
 from aitk_core.backend.records import CpuInfo, GpuAnswer, JobRow
-from aitk_core.evidence.collector import KEPT_LINES, add_from_bars, bar_name, optional
+from aitk_core.evidence.collector import KEPT_LINES, add_from_bars, bar_name, failures_of, optional
 from aitk_core.evidence.config import read_config
-from aitk_core.evidence.failures import FailureCatalogue, find_failures
+from aitk_core.evidence.failures import FailureCatalogue
 from aitk_core.evidence.growing import GrowingLog, GrowingSeries
 from aitk_core.evidence.liveness import launched_at
 from aitk_core.evidence.records import LEARNING_RATE, LOSS, VALIDATION_LOSS, RunEvidence
 
 if TYPE_CHECKING:
     from aitk_core.backend.records import LogChunk
-    from aitk_core.evidence.failures import FailureHit
     from aitk_core.evidence.growing import Growth
     from aitk_core.evidence.records import LogFacts, Series
     from aitk_core.protocols import ToolContext
@@ -178,17 +177,13 @@ class RunFollower:
             series=self._shown(log),
             metric_keys=self._keys,
             log=log,
-            hits=self._hits(tick.job, log),
+            # Through the lines that are shown, whose number is bounded.
+            hits=failures_of(self._failures, tick.job, log).hits,
             gpu=tick.gpu,
             cpu=tick.cpu,
             collected_at=tick.at,
             missing=tick.missing,
         )
-
-    def _hits(self, job: JobRow, log: LogFacts | None) -> tuple[FailureHit, ...]:
-        """Look through the lines that are shown, whose number is bounded."""
-        row_text = job.info if job.status == "error" else None
-        return find_failures(self._failures, None if log is None else log.scan, row_text).hits
 
     @property
     def _size_bytes(self) -> int:

@@ -10,8 +10,9 @@ from array import array
 from typing import TYPE_CHECKING, Any, Final
 
 from aitk_core.backend.records import JobRow
+from aitk_core.evidence.collector import failures_of
 from aitk_core.evidence.config import read_config
-from aitk_core.evidence.failures import FailureCatalogue, find_failures
+from aitk_core.evidence.failures import FailureCatalogue
 from aitk_core.evidence.logscan import scan_log
 from aitk_core.evidence.records import LOSS, VALIDATION_LOSS, LogFacts, RunEvidence, Series
 
@@ -114,7 +115,6 @@ def run_evidence(
     found = {one.key: one for one in (loss, validation) if one is not None and len(one)}
     times = [time_s for time_s in loss.wall_times if math.isfinite(time_s)]
     facts = None if log is None else log_facts(log)
-    row_text = row.info if row.status == "error" else None
     known = FailureCatalogue() if catalogue is None else catalogue
     return RunEvidence(
         job=row,
@@ -122,7 +122,7 @@ def run_evidence(
         series=found,
         metric_keys=tuple(sorted(found)),
         log=facts,
-        hits=find_failures(known, None if facts is None else facts.scan, row_text).hits,
+        hits=failures_of(known, row, facts).hits,
         collected_at=max(times, default=START_S) + 5.0 if collected_at is None else collected_at,
         **more,
     )

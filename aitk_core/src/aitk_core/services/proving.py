@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from attrs import evolve, frozen
 
-from aitk_core.evidence.failures import FailureCatalogue, find_failures
+from aitk_core.evidence.collector import failures_of
+from aitk_core.evidence.failures import FailureCatalogue
 from aitk_core.evidence.records import RunEvidence
 from aitk_core.proving.cases import ProofCase
 from aitk_core.proving.outcomes import Card
@@ -137,9 +138,7 @@ async def _candidate(
 
 def with_hits(evidence: RunEvidence, catalogue: FailureCatalogue) -> RunEvidence:
     """Return the evidence with the known failures that its log and row show."""
-    scan = None if evidence.log is None else evidence.log.scan
-    row_text = evidence.job.info if evidence.job.status == "error" else None
-    return evolve(evidence, hits=find_failures(catalogue, scan, row_text).hits)
+    return evolve(evidence, hits=failures_of(catalogue, evidence.job, evidence.log).hits)
 
 
 def _cases(spec: AnalyzerSpec) -> tuple[ProofCase, ...]:

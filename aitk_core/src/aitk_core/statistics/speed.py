@@ -90,6 +90,16 @@ def gaps_of(wall_time_s: Losses, steps: Steps = None) -> Gaps:
     return Gaps(steps=numbers[1:][good], span=np.diff(numbers)[good], duration_s=duration[good])
 
 
+def sustained_of(per_step_s: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the step times that are no pause: at most twice the median (STATS.md section 10).
+
+    Args:
+        per_step_s: (n,) float64, n at least 1, as `Gaps.per_step_s`.
+    """
+    sustained: NDArray[np.float64] = per_step_s[per_step_s <= _LONG * median_of(per_step_s)]
+    return sustained
+
+
 def slow_down(seconds_per_step: Losses, steps: Steps = None) -> SlowdownResult:
     """Say whether steps take more than twice as long as they did early in the run.
 

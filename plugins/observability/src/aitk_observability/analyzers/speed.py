@@ -8,7 +8,7 @@ import numpy as np
 
 from aitk_core.records.findings import Analysis, Estimate, EvidenceRef, Finding, Remedy
 from aitk_core.statistics.eta import time_left
-from aitk_core.statistics.speed import find_pauses, gaps_of, median_of, slow_down
+from aitk_core.statistics.speed import find_pauses, gaps_of, median_of, slow_down, sustained_of
 from aitk_observability.analyzers.summary import summarize
 
 if TYPE_CHECKING:
@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from aitk_core.evidence.records import RunEvidence
     from aitk_core.statistics.results import PauseResult, SlowdownResult
 
-_PAUSE_FACTOR = 2.0
-"""A gap over twice the median is a pause, not a step (STATS.md section 10)."""
 _LEAST_PEERS = 3
 """Fewer finished runs do not show how far apart such runs lie; ours."""
 _TREND_WORDS = {"slow": "slowing_down", "ok": "stable", "recovered": "stable"}
@@ -45,7 +43,7 @@ def analyze(evidence: RunEvidence) -> Analysis:
             facts=_facts(np.empty(0), evidence, hits),
         )
     slow = slow_down(per_step, at)
-    sustained = per_step[per_step <= _PAUSE_FACTOR * median_of(per_step)]
+    sustained = sustained_of(per_step)
     facts = _facts(1 / sustained, evidence, hits)
     facts |= {
         "trend": _TREND_WORDS.get(slow.verdict, "unknown"),

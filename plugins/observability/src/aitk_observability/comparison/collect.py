@@ -67,6 +67,24 @@ async def rows_of(context: ToolContext, job_ids: Sequence[str]) -> dict[str, Job
     return rows
 
 
+async def newest_rows(
+    context: ToolContext, limit: int, *, leave_out: str | None = None, only_terminal: bool = False
+) -> dict[str, JobRow | AitkError]:
+    """Return the rows of the newest training jobs.
+
+    Args:
+        context: Its backend is asked.
+        limit: Jobs at most.
+        leave_out: A job that does not count.
+        only_terminal: Whether jobs that have not ended do not count either.
+    """
+    listed = await context.backend.jobs(job_type="train")
+    rows = [
+        row for row in listed.jobs if row.id != leave_out and (row.is_terminal or not only_terminal)
+    ]
+    return {row.id: row for row in rows[:limit]}
+
+
 async def collect_runs(
     context: ToolContext,
     rows: dict[str, JobRow | AitkError],

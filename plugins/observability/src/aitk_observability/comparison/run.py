@@ -10,18 +10,15 @@ from attrs import evolve, frozen
 from numpy.typing import NDArray
 
 from aitk_core.statistics.equal_samples import ValidationCurve
-from aitk_core.statistics.speed import gaps_of, median_of
+from aitk_core.statistics.speed import gaps_of, median_of, sustained_of
 from aitk_observability.comparison.settings import Settings, settings_of
 from aitk_observability.report.assess import Judged
-from aitk_observability.report.sections import environment
 
 if TYPE_CHECKING:
     from aitk_core.evidence.records import RunEvidence
 
 _SPEED_GAPS: Final = 140
 """As many step times as a slow-down needs (STATS.md section 9)."""
-_PAUSE_FACTOR: Final = 2.0
-"""STATS.md section 10."""
 _BLOCKS: Final = 20
 """STATS.md section 4."""
 
@@ -80,7 +77,7 @@ def compared_run(
         judged=evolve(judged, evidence=_light(evidence, keep_series=keep_series)),
         report=report,
         settings=settings_of(evidence.job),
-        environment=environment(evidence),
+        environment=report["provenance"]["environment"],
         losses=np.asarray(series.values if series else (), dtype=np.float64),
         steps=np.asarray(series.steps if series else (), dtype=np.int64),
         validation=None
@@ -105,7 +102,7 @@ def _pace(evidence: RunEvidence) -> Pace | None:
     gaps = gaps_of(np.asarray(series.wall_times), np.asarray(series.steps)).per_step_s
     if len(gaps) < _SPEED_GAPS:
         return None
-    sustained = gaps[gaps <= _PAUSE_FACTOR * median_of(gaps)]
+    sustained = sustained_of(gaps)
     seconds = median_of(sustained)
     medians = [median_of(block) for block in np.array_split(sustained, _BLOCKS)]
     error = float(np.std(medians, ddof=1)) / np.sqrt(_BLOCKS)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from attrs import frozen
 
 from aitk_core.convert import unstructure
+from aitk_core.evidence.config import first_process
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -108,11 +109,8 @@ class Settings:
 
 def settings_of(job: JobRow) -> Settings:
     """Return the settings of a job's first process that may have an effect."""
-    inner = _mapping(_mapping(job.config).get("config"))
-    processes = inner.get("process")
-    process = _mapping(processes[0] if isinstance(processes, list) and processes else None)
     values: dict[str, Any] = {}
-    for path, value in _leaves(process, "", _DEPTH):
+    for path, value in _leaves(first_process(job.config), "", _DEPTH):
         if not _NO_EFFECT.match(path):
             values[path] = value
         if len(values) >= _LEAVES:
@@ -139,10 +137,6 @@ def _told(value: Any) -> Any:
         return value
     text = str(unstructure(value))
     return text if len(text) <= _TEXT else text[:_TEXT] + "..."
-
-
-def _mapping(value: Any) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}
 
 
 def first_reason(pairs: Iterable[str | None]) -> str | None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from attrs import frozen
 
+from aitk_core.evidence.config import first_process
 from aitk_core.evidence.records import RunEvidence
 from aitk_core.records.findings import Finding
 
@@ -47,12 +48,8 @@ class Situation:
 
 def situation(findings: Sequence[Finding], evidence: RunEvidence) -> Situation:
     """Return what the rules look at."""
-    inner: Any = evidence.job.config
-    for key in ("config", "process"):
-        inner = inner.get(key) if isinstance(inner, Mapping) else None
-    process = inner[0] if isinstance(inner, list) and inner else {}
     return Situation(
         evidence=evidence,
         findings={f.code: f for f in findings if f.severity != "info"},
-        process=process if isinstance(process, Mapping) else {},
+        process=first_process(evidence.job.config),
     )

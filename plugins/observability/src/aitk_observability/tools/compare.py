@@ -5,7 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from aitk_core.records.results import ToolResult
-from aitk_observability.comparison.collect import CollectOptions, collect_runs, rows_of
+from aitk_observability.comparison.collect import (
+    CollectOptions,
+    collect_runs,
+    newest_rows,
+    rows_of,
+)
 
 if TYPE_CHECKING:
     from aitk_core.backend.records import JobRow
@@ -44,8 +49,4 @@ async def _rows(
 ) -> dict[str, JobRow | AitkError]:
     if arguments.job_ids is not None:
         return await rows_of(context, list(dict.fromkeys(arguments.job_ids)))
-    listed = await context.backend.jobs(job_type="train")
-    newest = [row for row in listed.jobs if row.is_terminal or not arguments.only_terminal_runs][
-        : arguments.limit
-    ]
-    return {row.id: row for row in newest}
+    return await newest_rows(context, arguments.limit, only_terminal=arguments.only_terminal_runs)

@@ -11,12 +11,11 @@ from aitk_observability.resources.uris import uris_of
 from aitk_observability.tools.saved import config_context, saved_config
 
 if TYPE_CHECKING:
-    from aitk_core.backend.records import JobRow
-    from aitk_core.errors import AitkError
     from aitk_core.evidence.records import RunEvidence
-    from aitk_core.protocols import Outcomes, ToolContext
+    from aitk_core.protocols import ToolContext
     from aitk_core.records.results import Block
     from aitk_observability.arguments import GetTrainingObservability
+    from aitk_observability.report.assess import Judged
     from aitk_observability.report.baseline import Baselines
 
 _ALT_CHARS: Final = 400
@@ -40,12 +39,12 @@ async def get_training_observability(
 
     counts = config_context(arguments.config_name, config, evidence)
 
-    def report() -> dict[str, Any]:
+    def report() -> tuple[Judged, dict[str, Any]]:
         judged = judge(evidence, outcomes, scoring_method=arguments.scoring_method)
-        return build(arguments, judged, config_context=counts, baselines=baselines)
+        return judged, build(arguments, judged, config_context=counts, baselines=baselines)
 
-    data = await context.run(report)
-    blocks = (*await _charts(arguments, evidence, outcomes, context), *_links(evidence))
+    judged, data = await context.run(report)
+    blocks = (*await _charts(arguments, judged, context), *_links(evidence))
     if arguments.detail == "brief":
         from aitk_observability.report.brief import in_few_words
 
@@ -55,10 +54,7 @@ async def get_training_observability(
 
 
 async def _charts(
-    arguments: GetTrainingObservability,
-    evidence: RunEvidence,
-    outcomes: Outcomes,
-    context: ToolContext,
+    arguments: GetTrainingObservability, judged: Judged, context: ToolContext
 ) -> tuple[Block, ...]:
     """Return the overview of the run as a picture, where it is wanted and there is one."""
     wanted = arguments.charts
@@ -70,12 +66,10 @@ async def _charts(
 
     def draw() -> tuple[Block, ...]:
         from aitk_observability.charts.run import run_charts
-        from aitk_observability.report.findings import ordered
 
-        findings = ordered(f for a in outcomes.analyses.values() for f in a.findings)
         return tuple(
             block
-            for chart in run_charts(evidence, findings, theme=theme)
+            for chart in run_charts(judged.evidence, judged.findings, theme=theme)
             for block in (Text(cut(chart.alt, _ALT_CHARS)), Image(data=chart.png))
         )
 
@@ -100,20 +94,22 @@ async def _baselines(arguments: GetTrainingObservability, context: ToolContext) 
     """Return the runs to compare with; by default the newest others."""
     if not arguments.include_baseline_comparison:
         return None
-    from aitk_observability.comparison.collect import CollectOptions, collect_runs, rows_of
+    from aitk_observability.comparison.collect import (
+        CollectOptions,
+        collect_runs,
+        newest_rows,
+        rows_of,
+    )
     from aitk_observability.report.baseline import Baselines
 
-    asked = list(dict.fromkeys(arguments.baseline_job_ids or ()))
-    asked = [one for one in asked if one != arguments.job_id]
+    limit, dropped = arguments.baseline_limit, list[str]()
     if arguments.baseline_job_ids is None:
-        listed = await context.backend.jobs(job_type="train")
-        known = {row.id: row for row in listed.jobs if row.id != arguments.job_id}
-        asked = list(known)[: arguments.baseline_limit]
-        rows: dict[str, JobRow | AitkError] = {one: known[one] for one in asked}
-        dropped: list[str] = []
+        rows = await newest_rows(context, limit, leave_out=arguments.job_id)
     else:
-        asked, dropped = asked[: arguments.baseline_limit], asked[arguments.baseline_limit :]
-        rows = await rows_of(context, asked)
+        named = dict.fromkeys(arguments.baseline_job_ids)
+        asked = [one for one in named if one != arguments.job_id]
+        dropped = asked[limit:]
+        rows = await rows_of(context, asked[:limit])
     options = CollectOptions(
         log_lines=arguments.lines,
         include_dataset=arguments.include_dataset,
@@ -121,7 +117,7 @@ async def _baselines(arguments: GetTrainingObservability, context: ToolContext) 
         scoring_method=arguments.scoring_method,
     )
     return Baselines(
-        candidates=asked,
+        candidates=list(rows),
         dropped=dropped,
         collected=await collect_runs(context, rows, options, stage="baselines:"),
         policy=context.band_policy(),

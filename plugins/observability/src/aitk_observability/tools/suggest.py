@@ -6,7 +6,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 from aitk_core.errors import AitkError
 from aitk_core.records.results import ToolResult
-from aitk_observability.comparison.collect import CollectOptions, collect_runs, rows_of
+from aitk_observability.comparison.collect import (
+    CollectOptions,
+    collect_runs,
+    newest_rows,
+    rows_of,
+)
 
 if TYPE_CHECKING:
     from aitk_core.backend.records import JobRow
@@ -54,5 +59,4 @@ async def _rows(
             # One run was asked about: that it cannot be read is the answer.
             raise only
         return rows
-    listed = await context.backend.jobs(job_type="train")
-    return {row.id: row for row in listed.jobs[:_NEWEST]}
+    return await newest_rows(context, _NEWEST)

@@ -15,6 +15,7 @@ from aitk_core.evidence.records import RunEvidence
 from aitk_core.protocols import Outcomes, ToolContext
 from aitk_core.records.results import Link, ToolResult
 from aitk_observability.arguments import WatchTrainingTimeseries
+from aitk_observability.resources.uris import uris_of
 from aitk_observability.tools.saved import config_context, saved_config
 
 sleep = asyncio.sleep
@@ -43,7 +44,7 @@ async def watch_training_timeseries(
     await watch.run()
     data, summary = await context.run(watch.answer)
     link = Link(
-        uri=f"aitk://runs/{arguments.job_id}/loss.csv",
+        uri=uris_of(arguments.job_id)["loss"],
         name=f"loss-{arguments.job_id}.csv",
         description="The whole loss series of the run.",
         mime_type="text/csv",
