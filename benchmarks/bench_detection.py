@@ -134,8 +134,8 @@ def on_traces(traces: Sequence[Trace]) -> dict[str, list[dict[str, Any]]]:
         "numeric_v1": by_run(losses, lambda loss: numeric_health(loss).verdict != "ok"),
         "blowup_running_max_v1": by_step(lambda loss: len(one_step_blowup(loss).flags)),
         "oddness_robust_z_v1": by_step(lambda loss: len(describe_oddness(loss).odd_steps)),
-        "shift_cusum_v1": by_step(lambda loss: len(level_shift(loss, setting="main").up)),
-        "shift_cusum_short_v1": by_step(lambda loss: len(level_shift(loss, setting="short").up)),
+        "shift_cusum_v2": by_step(lambda loss: len(level_shift(loss, setting="main").up)),
+        "shift_cusum_short_v2": by_step(lambda loss: len(level_shift(loss, setting="short").up)),
         "trend_quarters_v1": by_run(
             losses,
             lambda loss: trend(loss).verdict == "increasing",
@@ -206,7 +206,7 @@ def _shifts(traces: Sequence[Trace]) -> Iterator[tuple[str, dict[str, Any]]]:
                 ],
                 "public traces": long,
             }
-            method = "shift_cusum_v1" if setting == "main" else "shift_cusum_short_v1"
+            method = "shift_cusum_v2" if setting == "main" else "shift_cusum_short_v2"
             for data, runs in sets.items():
                 if runs:
                     planted = (shifted(loss, onset=onset, factor=factor) for loss in runs)
@@ -285,7 +285,7 @@ def _single_steps() -> Iterator[tuple[str, dict[str, Any]]]:
             alarms = (
                 level_shift(spiked(run, at=1000, factor=factor), is_flow=is_flow).up for run in runs
             )
-            method = "shift_cusum_short_v1" if is_flow else "shift_cusum_v1"
+            method = "shift_cusum_short_v2" if is_flow else "shift_cusum_v2"
             row = found_row(
                 f"a single step x{factor:g}, {data}: no shift, so finding one is wrong",
                 (first_after((alarm.step for alarm in found), 1000) for found in alarms),

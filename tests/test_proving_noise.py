@@ -17,7 +17,7 @@ from aitk_core.statistics.rates import binomial_at_least
 
 SEED: Final = 5
 MANY: Final = (
-    "mean_batches_v1", "shift_cusum_v1", "shift_cusum_short_v1", "trend_quarters_v1",
+    "mean_batches_v1", "shift_cusum_v2", "shift_cusum_short_v2", "trend_quarters_v1",
     "compare_tails_v1", "compare_paired_v1", "eta_events_v1",
 )  # fmt: skip
 SLOW: Final = ("oddness_robust_z_v1", "noise_calibrated_v2")

@@ -24,7 +24,7 @@ from aitk_core.statistics.methods import METHODS
 from aitk_core.statistics.overfit import compare_validation, overfit
 from aitk_core.statistics.shift import level_shift
 from aitk_core.statistics.speed import find_pauses, gaps_of, slow_down, stall
-from aitk_core.statistics.trend import trend
+from aitk_core.statistics.trend import trend, trend_while_growing
 
 if TYPE_CHECKING:
     from aitk_core.statistics.results import Result
@@ -271,6 +271,49 @@ def test_asking_nineteen_times_keeps_the_error_rate() -> None:
             for count in range(500, 5001, 250)
         )
     assert wrong / 300 <= 0.05 + 4 * math.sqrt(0.05 * 0.95 / 300)
+
+
+@pytest.mark.parametrize("every", [250, 10])
+def test_a_growing_run_shows_a_false_trend_no_more_often_however_often_it_is_asked(
+    every: int,
+) -> None:
+    runs, wrong = 200, 0
+    for seed in range(runs):
+        loss, steps = _noisy(seed, 2000), np.arange(2000)
+        wrong += any(
+            trend_while_growing(loss[:end], steps[:end], planned_steps=2000).verdict
+            != "undetermined"
+            for end in range(200, 2001, every)
+        )
+    assert wrong / runs <= 0.05 + 4 * math.sqrt(0.05 * 0.95 / runs)
+
+
+def test_between_two_looks_a_growing_run_keeps_its_answer() -> None:
+    loss, steps = _noisy(4, 2000) * np.linspace(1.0, 0.3, 2000), np.arange(2000)
+    answers = [
+        trend_while_growing(loss[:end], steps[:end], planned_steps=3000)
+        for end in (1250, 1251, 1400, 1499, 1500)
+    ]
+    assert answers[:4] == answers[:1] * 4
+    assert [answer.steps for answer in answers[3:]] == [(0, 1249), (0, 1499)]
+    assert {answer.looks for answer in answers} == {12}
+    assert trend_while_growing([], [], planned_steps=0).verdict == "undetermined"
+
+
+@given(seed=st.integers(0, 10_000), factor=st.floats(1.0, 5.0), end=st.integers(700, 1999))
+def test_asking_earlier_raises_no_alarm_that_the_whole_run_lacks(
+    seed: int, factor: float, end: int
+) -> None:
+    loss = _noisy(seed, 2000)
+    loss[1000:] *= factor
+    loss[seed % 2000] *= 1e4
+    early, late = (level_shift(loss[:n], setting="short").up for n in (end, 2000))
+    assert [one.step for one in early] == [one.step for one in late if one.step < end]
+    first, whole = (one_step_blowup(loss[:n]).flags for n in (end, 2000))
+    assert [one.step for one in first] == [one.step for one in whole if one.step < end]
+    times = 1.0 + loss
+    found, known = (slow_down(times[:n]).first_slow_step for n in (end, 2000))
+    assert found is None or found == known
 
 
 @pytest.mark.parametrize("count", [100, 500, 1000])

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from aitk_core.proving.generate import flow_losses, shifted, spiked
 from aitk_core.statistics.bands import band_of, bootstrap_standard_error, score_convergence
 from aitk_core.statistics.blowup import one_step_blowup
 from aitk_core.statistics.cleaning import clean, numeric_health
@@ -252,3 +253,19 @@ def test_validation_losses_closer_than_two_seeds_are_undetermined() -> None:
     assert compare_validation(a, b).verdict == "undetermined"
     assert compare_validation(a, b, seed_spread_fraction=0.001).verdict == "a_higher"
     assert compare_validation(b, [0.3] * 4).verdict == "a_lower"
+
+
+def test_a_single_odd_step_is_no_level_that_stays() -> None:
+    for seed in range(40):
+        for factor in (10.0, 100.0, 1e6):
+            odd = spiked(flow_losses(np.random.default_rng(seed), 1500), at=1000, factor=factor)
+            assert level_shift(odd, is_flow=True).up == ()
+            assert level_shift(odd, setting="main").up == ()
+
+
+def test_a_level_that_stays_is_found_however_large_it_is() -> None:
+    for factor in (3.0, 10.0, 1e6):
+        losses = shifted(flow_losses(np.random.default_rng(1), 1500), onset=1000, factor=factor)
+        (first, *_) = level_shift(losses, is_flow=True).up
+        assert 1000 <= first.step < 1040
+        assert first.stop_step is not None

@@ -63,7 +63,7 @@ def test_runs_with_nothing_wrong_are_warned_about_no_more_often_than_stated(sigm
             assert severity == "warning"
             warned[code] = warned.get(code, 0) + 1
     assert set(warned) <= {"LOSS_LEVEL_SHIFT"}
-    rate = METHODS["shift_cusum_short_v1"].false_alarm_rate
+    rate = METHODS["shift_cusum_short_v2"].false_alarm_rate
     assert rate.unit == "per 1000 steps"
     expected = (rate.rate or 0.0) * RUNS * STEPS / 1000
     # One expected; five and more would come by chance in 4 of 1000 such tests (Poisson).

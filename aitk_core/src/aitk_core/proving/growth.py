@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 from attrs import evolve
 
 from aitk_core.evidence.records import RunEvidence
+from aitk_core.statistics.trend import LOOK_EVERY
 
 if TYPE_CHECKING:
     from array import array
@@ -18,8 +19,6 @@ if TYPE_CHECKING:
     from aitk_core.evidence.records import Series
     from aitk_core.proving.cases import ProofCase
 
-LOOK_EVERY: Final = 250
-"""Steps between two looks where nothing is known to be wrong (STATS.md section 5, peeking)."""
 _SHORT_STEPS: Final = 1000
 _LOOKS_OF_SHORT: Final = 4
 """Ours: a run too short for looks of 250 steps is looked at four times."""

@@ -1,4 +1,7 @@
-"""Lasting shifts of the loss level: a cumulative sum over log block means (STATS.md section 3)."""
+"""Lasting shifts of the loss level: a cumulative sum over log block means (STATS.md section 3).
+
+Each block counts at most `score_limit` standard deviations, which is ours.
+"""
 
 from __future__ import annotations
 
@@ -22,8 +25,8 @@ if TYPE_CHECKING:
 
 Setting = Literal["main", "short"]
 
-_MAIN: Final = METHODS["shift_cusum_v1"]
-_SHORT: Final = METHODS["shift_cusum_short_v1"]
+_MAIN: Final = METHODS["shift_cusum_v2"]
+_SHORT: Final = METHODS["shift_cusum_short_v2"]
 _FLOW_MAIN_FROM: Final = _SHORT.count("flow_below_values")
 
 
@@ -35,6 +38,7 @@ class _Rule:
     baseline: int
     lag: int
     slack: float
+    score_limit: float
     limit: float
     floor: float
     confirm: int
@@ -47,6 +51,7 @@ class _Rule:
             baseline=info.count("baseline_blocks"),
             lag=info.count("lag_blocks"),
             slack=info.number("slack"),
+            score_limit=info.number("score_limit"),
             limit=info.number("limit"),
             floor=info.number("floor"),
             confirm=info.count("confirm_blocks"),
@@ -65,7 +70,8 @@ class _Sum:
     """Onset, alarming block, mean of its baseline."""
 
     def take(self, block: int, score: float, center: float, rule: _Rule) -> None:
-        step = self.sign * score - rule.slack
+        # A block's share is held, since one odd step must not pass for a level that stays.
+        step = min(self.sign * score, rule.score_limit) - rule.slack
         if self.total == 0.0:
             self.onset = block
         self.total = max(0.0, self.total + step)

@@ -19,11 +19,14 @@ from aitk_core.statistics.explosion import explosion
 from aitk_core.statistics.level import mean_level
 from aitk_core.statistics.overfit import overfit
 from aitk_core.statistics.shift import level_shift
-from aitk_core.statistics.trend import trend
+from aitk_core.statistics.trend import trend, trend_while_growing
 from aitk_observability.analyzers import loss_findings as said
 from aitk_observability.analyzers.summary import summarize
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from aitk_core.backend.records import JobRow
     from aitk_core.evidence.records import RunEvidence, Series
     from aitk_core.records.findings import Finding
     from aitk_core.statistics.results import (
@@ -100,7 +103,7 @@ def _judge(evidence: RunEvidence, series: Series) -> tuple[list[Finding], dict[s
     blowup = one_step_blowup(losses, steps)
     shift = level_shift(losses, steps, is_flow=is_flow)
     level = mean_level(losses, steps)
-    tendency = trend(losses, steps)
+    tendency = _tendency(evidence.job, losses, steps)
     # Where the scheduler is not known, the level of noise is not known either.
     early = early_failure(
         losses,
@@ -157,6 +160,13 @@ def _told(result: Result) -> dict[str, Any]:
     if result.needed_n is not None:
         told["needed_n"] = result.needed_n
     return told
+
+
+def _tendency(job: JobRow, losses: NDArray[np.float64], steps: NDArray[np.int64]) -> TrendResult:
+    """Judge the trend; of a run that goes on, so that asking again costs no error rate."""
+    if job.is_terminal:
+        return trend(losses, steps)
+    return trend_while_growing(losses, steps, planned_steps=job.planned_steps or 0)
 
 
 def _trend_word(result: TrendResult) -> str:

@@ -103,6 +103,13 @@ def _blowups() -> Iterator[ProofCase]:
         name="noise: a single step x30",
         evidence=generated_run(spiked(noise_losses(_rng(41), 1500), at=800, factor=30.0)),
     )
+    # Far from the steps before, and still no level that stays.
+    yield ProofCase(
+        name="flow: a single step x10",
+        evidence=generated_run(
+            spiked(flow_losses(_rng(42), 1500), at=800, factor=10.0), is_flow=True
+        ),
+    )
 
 
 def _from_the_start() -> Iterator[ProofCase]:
