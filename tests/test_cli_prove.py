@@ -147,6 +147,11 @@ BAD_FILES: Final[dict[str, Any]] = {
     "a loss of two columns": {"meta": '[{"key": "r1"}]', "r1/loss": np.ones((5, 2))},
     "a loss of words": {"meta": '[{"key": "r1"}]', "r1/loss": np.array(["a", "b"])},
     "times of another length": {"meta": '[{"key": "r1"}]', "r1/loss": LOSS, "r1/t": LOSS[:3]},
+    "an unknown prediction": {
+        "meta": '[{"key": "r1", "prediction": "velocity"}]',
+        "r1/loss": LOSS,
+    },
+    "a batch of none": {"meta": '[{"key": "r1", "batch": 0}]', "r1/loss": LOSS},
     "pickled objects": {"meta": '[{"key": "r1"}]', "r1/loss": np.array([{}, []], dtype=object)},
 }
 
@@ -177,3 +182,23 @@ def test_losses_that_are_not_finite_stay_what_they_are(tmp_path: Path) -> None:
     assert loss.values[0] == 1.0
     assert np.isnan(loss.values[1])
     assert loss.values[2] == 0.0
+
+
+def test_a_trace_is_judged_by_what_its_run_predicts_and_averages(tmp_path: Path) -> None:
+    run = {"key": "r1", "prediction": "flow", "batch": 4, "label": "nan"}
+    save(tmp_path / "mine.npz", {"meta": json.dumps([run, {"key": "r2"}]), "r1/loss": LOSS,
+                                 "r2/loss": LOSS})  # fmt: skip
+    first, second = read_traces(tmp_path / "mine.npz")
+    config = first.evidence().config
+    assert (config.prediction, config.effective_batch, first.is_healthy) == ("flow", 4, False)
+    config = second.evidence().config
+    assert (config.prediction, config.effective_batch, second.is_healthy) == ("noise", 1, True)
+
+
+def test_runs_that_failed_count_for_no_false_alarm(tmp_path: Path) -> None:
+    meta = json.dumps([{"key": "r1", "label": "nan"}, {"key": "r2"}])
+    sound = noise_losses(np.random.default_rng(1), 300)
+    save(tmp_path / "mine.npz", {"meta": meta, "r1/loss": sound * np.nan, "r2/loss": sound})
+    report = json.loads(aitk(tmp_path, "--json", "--traces", str(tmp_path / "mine.npz")).stdout)
+    loss = next(one for one in report["analyzers"] if one["name"] == "loss")
+    assert (report["traces"], loss["traces"]["steps"], loss["traces"]["count"]) == (1, 300, 0)

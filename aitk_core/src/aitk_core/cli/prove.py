@@ -40,7 +40,9 @@ def prove_installed(application: Application, *, traces: str | None) -> dict[str
     if traces is not None:
         from aitk_core.proving.traces import read_traces
 
-        runs = [trace.evidence() for trace in read_traces(Path(traces))]
+        # A warning on a run that failed is no false alarm.
+        read = read_traces(Path(traces))
+        runs = [trace.evidence() for trace in read if trace.is_healthy]
 
     async def prove() -> Proof:
         with closing(WorkerPool(workers=1)) as pool:

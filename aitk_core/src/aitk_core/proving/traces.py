@@ -2,7 +2,8 @@
 
 A NumPy archive: `meta` is a JSON list of `{"key", "run", ...}`; for each key there are
 `<key>/loss` (steps,) and, where known, `<key>/step` (steps,), `<key>/t` (steps,) seconds since
-the first step, `<key>/val` and `<key>/val_step` (evaluations,).
+the first step, `<key>/val` and `<key>/val_step` (evaluations,). A run of `meta` may tell
+`prediction` ("noise" or "flow"; "noise" if it does not), `batch` (1) and `label` ("healthy").
 """
 
 from __future__ import annotations
@@ -41,10 +42,16 @@ class Trace:
     """(steps,) float64 seconds before each step, or None where the file has no times."""
     validation: NDArray[np.float64]
     """(evaluations,) float64, empty where the file has none."""
+    is_flow: bool = False
+    """Whether the run was trained by flow matching."""
+    batch: int = 1
+    """Samples averaged in each loss."""
+    is_healthy: bool = True
+    """Whether nothing went wrong, as far as is known: whatever is said of it is a false alarm."""
 
     def evidence(self) -> RunEvidence:
         """Return the run without its validation loss, which does turn upward in some of them."""
-        return generated_run(self.loss, times=self.gaps_s)
+        return generated_run(self.loss, times=self.gaps_s, batch=self.batch, is_flow=self.is_flow)
 
 
 def read_traces(path: Path) -> tuple[Trace, ...]:
@@ -82,10 +89,13 @@ def _traces(arrays: Mapping[str, Any]) -> tuple[Trace, ...]:
     meta = json.loads(str(arrays["meta"]))
     if not isinstance(meta, list) or not 0 < len(meta) <= _MOST_RUNS:
         raise ValueError(f"meta must be a list of 1 to {_MOST_RUNS} runs")
-    return tuple(_trace(arrays, str(run["key"])) for run in meta)
+    return tuple(_trace(arrays, run) for run in meta)
 
 
-def _trace(arrays: Mapping[str, Any], key: str) -> Trace:
+def _trace(arrays: Mapping[str, Any], run: Mapping[str, Any]) -> Trace:
+    key, batch = str(run["key"]), int(run.get("batch", 1))
+    if run.get("prediction", "noise") not in ("noise", "flow") or batch < 1:
+        raise ValueError(f"{key} has a prediction or a batch that is none")
     loss = _column(arrays, f"{key}/loss")
     if not len(loss):
         raise ValueError(f"{key}/loss is empty")
@@ -96,7 +106,15 @@ def _trace(arrays: Mapping[str, Any], key: str) -> Trace:
             raise ValueError(f"{key}/t and {key}/loss are not of one length")
         gaps = np.diff(times, prepend=times[:1])
     validation = _column(arrays, f"{key}/val") if f"{key}/val" in arrays else np.empty(0)
-    return Trace(key=key, loss=loss, gaps_s=gaps, validation=validation)
+    return Trace(
+        key=key,
+        loss=loss,
+        gaps_s=gaps,
+        validation=validation,
+        is_flow=run.get("prediction") == "flow",
+        batch=batch,
+        is_healthy=run.get("label", "healthy") == "healthy",
+    )
 
 
 def _column(arrays: Mapping[str, Any], name: str) -> NDArray[np.float64]:
