@@ -14,11 +14,12 @@ import argparse
 import json
 import sys
 from pathlib import Path
-from statistics import median
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from calibration import calibration
+from heldout import FIGURES, heldout
+from rows import first_after, found_row, wrong_row
 
 from aitk_core.proving.generate import (
     diverging,
@@ -39,13 +40,12 @@ from aitk_core.statistics.early import early_failure
 from aitk_core.statistics.explosion import explosion
 from aitk_core.statistics.methods import METHODS
 from aitk_core.statistics.overfit import overfit
-from aitk_core.statistics.rates import binomial_interval, poisson_interval
 from aitk_core.statistics.shift import level_shift
 from aitk_core.statistics.speed import gaps_of, slow_down
 from aitk_core.statistics.trend import trend
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from aitk_core.proving.traces import Trace
 
@@ -79,33 +79,6 @@ def on_noise(trials: int) -> dict[str, list[dict[str, Any]]]:
                 | {"wrong_at_a_look": found.wrong_at_a_look}
             )
     return rows
-
-
-def wrong_row(
-    data: str, wrong: int, *, runs: int, steps: int | None, unit: str, independent: float = 1.0
-) -> dict[str, Any]:
-    """Return one row of false alarms.
-
-    Args:
-        data: Where they were counted.
-        wrong: How many.
-        runs: In how many runs.
-        steps: Over how many steps, where alarms are counted by step.
-        unit: Of the rate.
-        independent: Share of the steps that are independent, for the interval.
-    """
-    if steps is None:
-        interval = binomial_interval(wrong, runs)
-        return {
-            "data": data, "wrong": wrong, "runs": runs, "over": f"{runs} runs",
-            "rate": wrong / runs, "unit": unit, "interval": list(interval),
-        }  # fmt: skip
-    low, high = poisson_interval(round(wrong * independent))
-    return {
-        "data": data, "wrong": wrong, "runs": runs, "over": f"{steps:,} steps",
-        "rate": 1000 * wrong / steps, "unit": "per 1000 steps",
-        "interval": [1000 * low / (steps * independent), 1000 * high / (steps * independent)],
-    }  # fmt: skip
 
 
 def on_traces(traces: Sequence[Trace]) -> dict[str, list[dict[str, Any]]]:
@@ -152,31 +125,6 @@ def on_traces(traces: Sequence[Trace]) -> dict[str, list[dict[str, Any]]]:
         ),
     }
     return {method: [row] for method, row in rows.items()}
-
-
-def found_row(fault: str, delays: Iterable[int | None], unit: str = "steps") -> dict[str, Any]:
-    """Return one row of detections; a delay of None was missed."""
-    told_delays = list(delays)
-    found = sorted(delay for delay in told_delays if delay is not None)
-    return {
-        "fault": fault,
-        "runs": len(told_delays),
-        "found": len(found),
-        "delay": {"median": median(found), "p90": found[-(-9 * len(found) // 10) - 1]}
-        if found
-        else None,
-        "delay_unit": unit,
-    }
-
-
-def first_after(steps: Iterable[int], onset: int) -> int | None:
-    """Return how many steps after an onset the first alarm comes; 1 is the first wrong step.
-
-    Args:
-        steps: Of the alarms, 1-based as the methods number values without steps.
-        onset: Index of the first wrong value.
-    """
-    return next((step - onset for step in steps if step > onset), None)
 
 
 def detections(traces: Sequence[Trace]) -> dict[str, list[dict[str, Any]]]:
@@ -315,10 +263,15 @@ def main() -> None:
         "detection": detections(traces),
         "calibration": calibration(options.shared, traces),
     }
-    text = methods_markdown(METHODS.values(), json.loads(json.dumps(measured)))
+    unseen = heldout(options.shared)
+    if unseen is None:
+        told("the held-out traces are not there: their figures stay as they were measured last")
+        unseen = json.loads(FIGURES.read_text(encoding="utf-8"))
+    text = methods_markdown(METHODS.values(), json.loads(json.dumps(measured)), unseen)
     if options.write:
         figures = json.dumps(measured, indent=1) + "\n"
         (ROOT / "benchmarks" / "detection.json").write_text(figures, encoding="utf-8")
+        FIGURES.write_text(json.dumps(unseen, indent=1) + "\n", encoding="utf-8")
         (ROOT / "docs" / "methods.md").write_text(text, encoding="utf-8")
     sys.stdout.write(text)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from aitk_core.statistics.description import MethodInfo
 
@@ -26,22 +26,44 @@ the analyzers that are installed.
 """
 
 
-def methods_markdown(methods: Iterable[MethodInfo], measured: Mapping[str, Any]) -> str:
+_HELDOUT = """\
+Rows with "held-out" are of {runs} real runs from {sources} sources that no rule was made or tuned
+on: {sound_runs} healthy ones with {sound_values:,} losses, of which {flow_runs} with
+{flow_values:,} by flow matching, and {failed_runs} that failed. Half of the losses are of one
+source. What each run is, and the label that it was given before anything was measured, is in
+`benchmarks/heldout_sources.json`; the figures are in `benchmarks/heldout.json`. Rates count logged
+losses as steps.
+"""
+
+
+def methods_markdown(
+    methods: Iterable[MethodInfo],
+    measured: Mapping[str, Any],
+    heldout: Mapping[str, Any] | None = None,
+) -> str:
     """Return the reference, a section for each method, and the table of calibration.
 
     Args:
         methods: To describe.
         measured: What the benchmark wrote: `noise`, `traces` and `detection` by method's name,
             and `calibration`.
+        heldout: What it wrote about held-out runs: `data`, `wrong` and `found` by method's name,
+            `alarms`, `verdicts` and `not_held`.
     """
     lines = [_INTRODUCTION]
+    if heldout is not None:
+        lines.append(_HELDOUT.format_map(heldout["data"]))
     for info in methods:
-        lines += _section(info, measured)
+        lines += _section(info, measured, heldout or {"wrong": {}, "found": {}})
     lines += _calibration(measured.get("calibration", ()))
+    if heldout is not None:
+        lines += _unseen(heldout)
     return "\n".join(lines).rstrip() + "\n"
 
 
-def _section(info: MethodInfo, measured: Mapping[str, Any]) -> list[str]:
+def _section(
+    info: MethodInfo, measured: Mapping[str, Any], heldout: Mapping[str, Any]
+) -> list[str]:
     rate = info.false_alarm_rate
     stated = "none" if rate.rate is None else f"{rate.rate:g} {rate.unit}"
     lines = [
@@ -61,14 +83,16 @@ def _section(info: MethodInfo, measured: Mapping[str, Any]) -> list[str]:
         f"Stated false-alarm rate: {stated} ({rate.source}).",
         "",
     ]
-    wrong = [*measured["noise"].get(info.name, ()), *measured["traces"].get(info.name, ())]
+    tables = (measured["noise"], measured["traces"], heldout["wrong"])
+    wrong = [row for table in tables for row in table.get(info.name, ())]
     if wrong:
         lines += ["| nothing to find | wrong | rate | asked every 250 steps |", "|---|---|---|---|"]
         lines += [_wrong(row) for row in wrong]
     else:
         lines.append("On noise: not measured, it claims nothing that could be wrong there.")
     lines.append("")
-    found = measured["detection"].get(info.name, ())
+    planted = (measured["detection"], heldout["found"])
+    found = [row for table in planted for row in table.get(info.name, ())]
     if found:
         lines += [
             "| planted fault | found | delay, median / 90 % |",
@@ -117,6 +141,54 @@ def _calibration(rows: Iterable[Mapping[str, Any]]) -> list[str]:
             f"| {observed} |"
         )
     return lines
+
+
+def _unseen(heldout: Mapping[str, Any]) -> list[str]:
+    lines = [
+        "",
+        "## Findings on held-out runs",
+        "",
+        "Warnings of all installed analyzers on the healthy runs, asked as the runs grew.",
+        "",
+        "| code | raised | rate | in runs of |",
+        "|---|---|---|---|",
+    ]
+    for row in heldout["alarms"]:
+        low, high = row["interval"]
+        lines.append(
+            f"| `{row['data']}` | {row['wrong']} in {row['over']} | "
+            f"{row['rate']:.3g} {row['unit']} ({low:.2g} to {high:.2g}) | "
+            f"{', '.join(row['sources'])} |"
+        )
+    lines += [
+        "",
+        "Findings at the end of runs: the fault was real, or planted in healthy runs of 1,000",
+        "losses and more; precision is against the healthy runs without it.",
+        "",
+        "| code | fault | found | recall | wrong | precision |",
+        "|---|---|---|---|---|---|",
+    ]
+    for row in heldout["verdicts"]:
+        lines.append(
+            f"| `{row['code']}` | {row['situation']} | {row['found']} of {row['runs']} | "
+            f"{_share(row['recall'], row['recall_interval'])} | "
+            f"{row['wrong']} of {row['sound_runs']} | "
+            f"{_share(row['precision'], row['precision_interval'])} |"
+        )
+    lines += ["", "Stated rates that lie below the 95 % interval of these runs:", ""]
+    for row in heldout["not_held"]:
+        low, high = row["interval"]
+        lines.append(
+            f"- `{row['method']}`, {row['data']}: stated {row['stated']:g}, "
+            f"measured {row['rate']:.3g} ({low:.2g} to {high:.2g})"
+        )
+    return lines if heldout["not_held"] else [*lines, "none."]
+
+
+def _share(value: float | None, interval: Sequence[float] | None) -> str:
+    if value is None or interval is None:
+        return ""
+    return f"{value:.3f} ({interval[0]:.3f} to {interval[1]:.3f})"
 
 
 def _cell(text: str) -> str:
