@@ -1,0 +1,151 @@
+"""Logs of other people's runs with their true causes, and how often a failure's cause is named.
+
+The logs are held in one JSON file (`benchmarks/heldout_logs.json`, whose `about` says what it
+is). Nothing here reads a log: the caller runs the analyzers and hands over what they found.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, Final
+
+from attrs import field, frozen
+
+from aitk_core.proving.build import job_row, run_evidence
+from aitk_core.statistics.rates import binomial_interval
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from pathlib import Path
+
+    from aitk_core.evidence.failures import FailureCatalogue
+    from aitk_core.evidence.records import RunEvidence
+    from aitk_core.records.findings import Finding
+
+VERSION: Final = 1
+_CATALOGUE: Final = "catalogue"
+"""`confidence_source` of a finding that a catalogue's signature made."""
+
+
+@frozen(kw_only=True)
+class LoggedRun:
+    """What a run printed, and what is true of it."""
+
+    source: str
+    """Address of the public thread; its last part is the thread's number."""
+    date: str | None
+    """Day of the thread's post, ISO 8601, where known."""
+    is_failed: bool
+    cause: str | None
+    """In words; None for a run that did not fail."""
+    right: frozenset[str]
+    """Codes that name the cause. Empty where none did when the log was judged."""
+    reason: str
+    """For the judgement."""
+    lines: tuple[str, ...] = field(repr=False)
+
+    @property
+    def is_held_out(self) -> bool:
+        """Whether nothing may be mended by looking at what is said of this log: odd threads."""
+        return int(self.source.rsplit("/", 1)[1]) % 2 == 1
+
+    def evidence(self, catalogue: FailureCatalogue, *, is_failed: bool) -> RunEvidence:
+        """Return a run that printed this and nothing else.
+
+        Args:
+            catalogue: Failures to look for.
+            is_failed: Whether the row says that the run failed. It gives no reason: the log alone
+                has to tell, although the trainer often puts the last error into the row, too.
+        """
+        row = job_row(status="error" if is_failed else "completed")
+        return run_evidence(log="\n".join(self.lines) + "\n", job=row, catalogue=catalogue)
+
+
+def read_logs(file: Path) -> tuple[LoggedRun, ...]:
+    """Return the logs of a file.
+
+    Raises:
+        OSError: The file cannot be read.
+        ValueError: It is not JSON, or of another version.
+        KeyError: A log lacks a field.
+    """
+    document = json.loads(file.read_text(encoding="utf-8"))
+    if document["version"] != VERSION:
+        raise ValueError(f"logs of version {document['version']}, not {VERSION}")
+    return tuple(
+        LoggedRun(
+            source=entry["source"],
+            date=entry["date"],
+            is_failed=entry["outcome"] == "failed",
+            cause=entry["cause"],
+            right=frozenset(entry["right"]),
+            reason=entry["reason"],
+            lines=tuple(entry["lines"]),
+        )
+        for entry in document["logs"]
+    )
+
+
+@frozen(kw_only=True)
+class Answer:
+    """What the analyzers say of one log."""
+
+    log: LoggedRun
+    cause: Finding | None
+    """The critical finding that names a cause; None where the cause stays unknown."""
+    told: frozenset[str]
+    """All codes of the catalogue that are told, as cause or beside it."""
+    critical: frozenset[str]
+    """Codes of all critical findings."""
+
+    @property
+    def is_right(self) -> bool:
+        """Whether the named cause is one of the right ones."""
+        return self.cause is not None and self.cause.code in self.log.right
+
+    @property
+    def is_known(self) -> bool:
+        """Whether the catalogue had an entry for the true cause when the log was judged."""
+        return bool(self.log.right)
+
+
+def answer_of(log: LoggedRun, findings: Iterable[Finding]) -> Answer:
+    """Return what findings say of a log."""
+    found = list(findings)
+    known = [finding for finding in found if finding.confidence_source == _CATALOGUE]
+    return Answer(
+        log=log,
+        cause=next((finding for finding in known if finding.severity == "critical"), None),
+        told=frozenset(finding.code for finding in known),
+        critical=frozenset(f.code for f in found if f.severity == "critical"),
+    )
+
+
+def figures(answers: Sequence[Answer]) -> dict[str, dict[str, Any]]:
+    """Return how often causes of failed runs were named rightly.
+
+    Args:
+        answers: Of failed runs.
+
+    Returns:
+        By question: `count` of `of`, and the exact 95 % `interval` of the share (None where `of`
+        is 0). `recall`: of the causes that the catalogue had an entry for, those named as the
+        cause; `recall_all`: those of all causes. `told`: as `recall`, named as the cause or
+        beside it. `precision`: of the causes that were named, the right ones. `unknown`: of the
+        causes without an entry, those left unknown.
+    """
+    known = [answer for answer in answers if answer.is_known]
+    named = [answer for answer in answers if answer.cause is not None]
+    nameless = [answer for answer in answers if not answer.is_known]
+    right = sum(answer.is_right for answer in answers)
+    return {
+        "recall": _share(right, len(known)),
+        "recall_all": _share(right, len(answers)),
+        "told": _share(sum(bool(a.told & a.log.right) for a in known), len(known)),
+        "precision": _share(right, len(named)),
+        "unknown": _share(sum(a.cause is None for a in nameless), len(nameless)),
+    }
+
+
+def _share(count: int, of: int) -> dict[str, Any]:
+    return {"count": count, "of": of, "interval": list(binomial_interval(count, of)) if of else None}

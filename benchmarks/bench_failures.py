@@ -1,0 +1,106 @@
+"""How often the failure catalogue names the true cause of logs that it was not written from.
+
+    uv run python benchmarks/bench_failures.py [--misses] [--write]
+
+Runs the scanner and every analyzer of runs over benchmarks/heldout_logs.json and prints, for the
+development half and the held-out half apart, recall, precision, what is left unknown, and stated
+against observed confidence. `--misses` lists what is wrong in the development half; what is wrong
+in the other half is never listed, so that nothing is mended by it. `--write` puts the figures into
+benchmarks/failures.json, from which docs/methods.md is made; the first measurement stays there.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from calibration import binned
+
+from aitk_core.proving.logs import answer_of, figures, read_logs
+from aitk_core.registry import load_registry
+from aitk_core.services.analysis import analyze_one
+from aitk_core.testing.failures import installed_failures
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from aitk_core.evidence.failures import FailureCatalogue
+    from aitk_core.proving.logs import Answer, LoggedRun
+
+FOLDER: Final = Path(__file__).parent
+LOGS: Final = FOLDER / "heldout_logs.json"
+FIGURES: Final = FOLDER / "failures.json"
+HALVES: Final = ("development", "held out")
+
+
+def answers_to(
+    logs: Sequence[LoggedRun], catalogue: FailureCatalogue, *, is_failed: bool
+) -> Iterator[Answer]:
+    """Yield what all installed analyzers of runs say of each log."""
+    analyzers = [
+        one.spec for one in load_registry().analyzers.values() if one.spec.subject == "run"
+    ]
+    for log in logs:
+        evidence = log.evidence(catalogue, is_failed=is_failed)
+        yield answer_of(log, (f for spec in analyzers for f in analyze_one(spec, evidence).findings))
+
+
+def measured() -> dict[str, Any]:
+    """Return the figures of both halves."""
+    return {half: _half(half) for half in HALVES}
+
+
+def _half(half: str) -> dict[str, Any]:
+    logs = [log for log in read_logs(LOGS) if log.is_held_out == (half == "held out")]
+    catalogue = installed_failures()
+    failed = list(answers_to([log for log in logs if log.is_failed], catalogue, is_failed=True))
+    sound = [log for log in logs if not log.is_failed]
+    as_they_are = list(answers_to(sound, catalogue, is_failed=False))
+    silent = list(answers_to(sound, catalogue, is_failed=True))
+    verdicts = [(a.cause.confidence or 0.0, a.is_right) for a in failed if a.cause is not None]
+    return {
+        "failed": len(failed),
+        "healthy": len(sound),
+        **figures(failed),
+        "critical_on_healthy": sum(bool(answer.critical) for answer in as_they_are),
+        "named_if_silent": sum(answer.cause is not None for answer in silent),
+        "calibration": list(binned(half, verdicts)),
+    }
+
+
+def misses() -> Iterator[str]:
+    """Yield a line for each development log that is answered wrongly."""
+    logs = [log for log in read_logs(LOGS) if not log.is_held_out]
+    catalogue = installed_failures()
+    for answer in answers_to([log for log in logs if log.is_failed], catalogue, is_failed=True):
+        said = answer.cause.code if answer.cause else None
+        if not (answer.is_right or (said is None and not answer.is_known)):
+            right = sorted(answer.log.right) or "unknown"
+            yield f"{answer.log.source}: {said}, right {right}, told {sorted(answer.told)}"
+    for answer in answers_to(
+        [log for log in logs if not log.is_failed], catalogue, is_failed=True
+    ):
+        if answer.cause is not None:
+            yield f"{answer.log.source}: {answer.cause.code} on a healthy log"
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--misses", action="store_true")
+    parser.add_argument("--write", action="store_true")
+    options = parser.parse_args()
+    found = measured()
+    print(json.dumps(found, indent=1))
+    if options.misses:
+        print("\n".join(misses()))
+    if options.write:
+        before = json.loads(FIGURES.read_text("utf-8")) if FIGURES.is_file() else {"first": found}
+        document = {"first": before["first"], "now": found}
+        FIGURES.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
