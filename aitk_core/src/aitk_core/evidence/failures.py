@@ -41,6 +41,8 @@ that shows a prompt or a caption under its name."""
 _TRUNCATED: Final = "The following part of your input was truncated because "
 """After it the tokenizer prints the rest of a caption (transformers, diffusers pipelines)."""
 _DIGITS: Final = dict.fromkeys(map(ord, "123456789"), "0")
+_TWICE: Final = re.compile(r"((?:\w{1,60}\.){0,6}[A-Z_]\w{2,80})\1: : ")
+"""How an exception begins where two copies of stderr write into one log, piece by piece."""
 
 
 @frozen(kw_only=True)
@@ -170,10 +172,11 @@ def _signature(
 class FailureScanner:
     """Looks for the signatures of a catalogue in messages, in pieces of any size.
 
-    How the messages are cut never changes what is found. A message hits each code once. Passed
-    over is what holds a person's words: the job's own config as the trainer prints it (JSON that
-    is indented and quoted, or has a quoted key), prompts and captions under their name, and what
-    a tokenizer shows of a caption that it cut.
+    How the messages are cut never changes what is found. A message hits each code once. An
+    exception that two copies of stderr name in one line is read as named once. Passed over is what
+    holds a person's words: the job's own config as the trainer prints it (JSON that is indented
+    and quoted, or has a quoted key), prompts and captions under their name, and what a tokenizer
+    shows of a caption that it cut.
     """
 
     def __init__(self, catalogue: FailureCatalogue) -> None:
@@ -186,7 +189,9 @@ class FailureScanner:
     def feed(self, lines: Iterable[tuple[int, str]]) -> None:
         """Take the next messages: line number and text, progress bars not among them."""
         kept = [
-            (number, text[:MAX_LINE_CHARS]) for number, text in lines if not _QUOTED.match(text)
+            (number, _named_once(text)[:MAX_LINE_CHARS])
+            for number, text in lines
+            if not _QUOTED.match(text)
         ]
         rules = self._catalogue.rules_for(text for _, text in kept)
         literals = [(rule.pattern.contains, rule) for rule in rules]
@@ -223,6 +228,12 @@ class FailureScanner:
             return False
         self._steps[name] += int(pattern.cost.of(length))
         return True
+
+
+def _named_once(text: str) -> str:
+    """Return `XError: message...` for `XErrorXError: : message...`, other lines as they are."""
+    twice = _TWICE.match(text) if ": : " in text else None
+    return text if twice is None else f"{twice[1]}: {text[twice.end() :]}"
 
 
 def _without_caption(text: str) -> str:
