@@ -26,7 +26,7 @@ BINS: Final = (0.0, 0.8, 0.9, 0.95, 1.0)
 
 RIGHT: Final = {
     "corrupt_image": {"IMAGE_UNREADABLE"},
-    "dataset_removed_midway": {"RUN_FAILED", "IMAGE_UNREADABLE"},
+    "dataset_removed_midway": {"DATASET_FILES_GONE", "IMAGE_UNREADABLE"},
     "fail_missing_dataset": {"PATH_NOT_FOUND"},
     "fail_missing_model_path": {"MODEL_FILE_MISSING"},
     "fail_missing_repo_offline": {"NET_DNS", "HF_OFFLINE_CACHE_MISS"},

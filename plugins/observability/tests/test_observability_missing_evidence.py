@@ -80,7 +80,7 @@ def test_pitfall_1_3_4_without_log_and_metrics_nothing_is_claimed(name: str) -> 
         ("fail_missing_dataset", "PATH_NOT_FOUND"),
         ("fail_missing_model_path", "MODEL_FILE_MISSING"),
         ("fail_missing_repo_offline", "HF_OFFLINE_CACHE_MISS"),
-        ("dataset_removed_midway", "RUN_FAILED"),
+        ("dataset_removed_midway", "DATASET_FILES_GONE"),
         ("kill9_worker_alive", "PROC_SIGNAL"),
     ],
 )

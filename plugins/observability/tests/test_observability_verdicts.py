@@ -22,7 +22,10 @@ PUBLISHED = json.loads(
 
 VERDICTS: dict[str, tuple[str, list[str]]] = {
     "corrupt_image": ("warning", ["warning IMAGE_UNREADABLE"]),
-    "dataset_removed_midway": ("critical", ["critical RUN_FAILED", "warning IMAGE_UNREADABLE"]),
+    "dataset_removed_midway": (
+        "critical",
+        ["critical DATASET_FILES_GONE", "warning IMAGE_UNREADABLE"],
+    ),
     "fail_missing_dataset": ("critical", ["critical PATH_NOT_FOUND"]),
     "fail_missing_model_path": ("critical", ["critical MODEL_FILE_MISSING"]),
     "fail_missing_repo_offline": (
@@ -111,7 +114,7 @@ def test_every_warning_says_what_it_rests_on(name: str) -> None:
         ("fail_missing_dataset", "/toolkit/datasets/does_not_exist"),
         ("fail_missing_model_path", "/toolkit/models/no_such_model"),
         ("fail_missing_repo_offline", "some-org/some-gated-model"),
-        ("dataset_removed_midway", "33 images could not be read"),
+        ("dataset_removed_midway", "image after image and could open none"),
         ("kill9_worker_alive", "SIGKILL"),
     ],
 )

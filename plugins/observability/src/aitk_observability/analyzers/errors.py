@@ -7,6 +7,7 @@ run left in the same log says nothing about this one.
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any, Final
 
 from aitk_core.evidence.failures import ROW
@@ -37,6 +38,8 @@ _SAMPLES: Final = 3
 _STOPS: Final = frozenset({LogEventKind.JOB_STOPPED, LogEventKind.JOB_RETURNING})
 _VAGUE: Final = {"cause": 0, "symptom": 1, "end": 2}
 """By what a signature tells; least telling last."""
+_RAISED: Final = re.compile(r"(?:Error running job|[\w.]{0,200}(?:Error|Exception)): ")
+"""How a line begins that shows what was raised, not what the trainer says while it goes on."""
 
 
 def analyze(evidence: RunEvidence) -> Analysis:
@@ -82,11 +85,12 @@ def _failure(
     """Return why a job with status error failed."""
     info = (evidence.job.info or "").strip()
     handled = _handled_lines(tracebacks)
-    causes = [
-        hit for hit in hits if hit.signature.severity == "critical" and hit.number not in handled
-    ]
+    open_hits = [hit for hit in hits if hit.number not in handled]
+    causes = [hit for hit in open_hits if hit.signature.severity == "critical"]
     # The row's own text says best what went wrong, unless it only says that something else did.
     causes.sort(key=lambda hit: (_VAGUE[hit.signature.tells], hit.number != ROW))
+    if not causes or causes[0].signature.tells == "end":
+        causes = _raised(open_hits) or causes
     quote = _first_line(info)[:_QUOTED]
     last = [t for t in tracebacks if not t.benign and not t.handled]
     references = [EvidenceRef(source="job", quote=quote)] if quote else []
@@ -128,6 +132,21 @@ def _failure(
         evidence=tuple(references),
         unknown=("the cause: no known signature matches what the run printed",),
     )
+
+
+def _raised(hits: Iterable[FailureHit]) -> list[FailureHit]:
+    """Return what mostly only harms a run, where it was raised; the last first.
+
+    Nothing else known ended the run, and of what is raised and not handled the last thing did.
+    """
+    harms = [
+        hit
+        for hit in hits
+        if hit.signature.severity == "warning"
+        and hit.signature.tells == "cause"
+        and _RAISED.match(hit.text)
+    ]
+    return harms[::-1]
 
 
 def _others(hits: list[FailureHit], *, failed: bool) -> list[Finding]:

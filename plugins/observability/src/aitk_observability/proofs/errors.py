@@ -16,7 +16,7 @@ _RECORDED: Final = {
     "fail_missing_model_path": "MODEL_FILE_MISSING",
     "fail_missing_repo_offline": "NET_DNS",
     "kill9_worker_alive": "PROC_SIGNAL",
-    "dataset_removed_midway": "RUN_FAILED",
+    "dataset_removed_midway": "DATASET_FILES_GONE",
     "corrupt_image": "IMAGE_UNREADABLE",
 }
 _QUIET: Final = ("stop_midway", "mark_stopped_midway", "resume_after_stop", "high_lr_divergence")
@@ -51,6 +51,11 @@ def cases() -> Iterator[ProofCase]:
         name="the row says that GPU memory ran out",
         evidence=run_evidence(job=job_row(status="error", info=_OOM)),
         must_find=("CUDA_OOM",),
+    )
+    yield ProofCase(
+        name="the row says what no signature knows",
+        evidence=run_evidence(job=job_row(status="error", info="expected 4 channels, got 3")),
+        must_find=("RUN_FAILED",),
     )
     yield ProofCase(
         name="an exception in the log of a run that completed",
