@@ -6,7 +6,7 @@ Runs the scanner and every analyzer of runs over benchmarks/heldout_logs.json an
 development half and the held-out half apart, recall, precision, what is left unknown, and stated
 against observed confidence. `--misses` lists what is wrong in the development half; what is wrong
 in the other half is never listed, so that nothing is mended by it. `--write` puts the figures into
-benchmarks/failures.json, from which docs/methods.md is made; the first measurement stays there.
+benchmarks/failures.json, where the first measurement stays, and into docs/methods.md.
 """
 
 from __future__ import annotations
@@ -18,38 +18,31 @@ from typing import TYPE_CHECKING, Any, Final
 
 from calibration import binned
 
-from aitk_core.proving.logs import answer_of, figures, read_logs
-from aitk_core.registry import load_registry
-from aitk_core.services.analysis import analyze_one
-from aitk_core.testing.failures import installed_failures
+from aitk_core.proving.logs import figures, read_logs
+from aitk_core.proving.reference import methods_markdown
+from aitk_core.statistics.methods import METHODS
+from aitk_core.testing.failures import answers_to, installed_failures
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-
-    from aitk_core.evidence.failures import FailureCatalogue
-    from aitk_core.proving.logs import Answer, LoggedRun
+    from collections.abc import Iterator
 
 FOLDER: Final = Path(__file__).parent
 LOGS: Final = FOLDER / "heldout_logs.json"
 FIGURES: Final = FOLDER / "failures.json"
+DETECTION: Final = FOLDER / "detection.json"
+REFERENCE: Final = FOLDER.parent / "docs" / "methods.md"
 HALVES: Final = ("development", "held out")
-
-
-def answers_to(
-    logs: Sequence[LoggedRun], catalogue: FailureCatalogue, *, is_failed: bool
-) -> Iterator[Answer]:
-    """Yield what all installed analyzers of runs say of each log."""
-    analyzers = [
-        one.spec for one in load_registry().analyzers.values() if one.spec.subject == "run"
-    ]
-    for log in logs:
-        evidence = log.evidence(catalogue, is_failed=is_failed)
-        yield answer_of(log, (f for spec in analyzers for f in analyze_one(spec, evidence).findings))
 
 
 def measured() -> dict[str, Any]:
     """Return the figures of both halves."""
     return {half: _half(half) for half in HALVES}
+
+
+def with_the_first(now: dict[str, Any]) -> dict[str, Any]:
+    """Return what benchmarks/failures.json is to hold: the first measurement, and this one."""
+    first = json.loads(FIGURES.read_text("utf-8"))["first"] if FIGURES.is_file() else now
+    return {"first": first, "now": now}
 
 
 def _half(half: str) -> dict[str, Any]:
@@ -79,9 +72,7 @@ def misses() -> Iterator[str]:
         if not (answer.is_right or (said is None and not answer.is_known)):
             right = sorted(answer.log.right) or "unknown"
             yield f"{answer.log.source}: {said}, right {right}, told {sorted(answer.told)}"
-    for answer in answers_to(
-        [log for log in logs if not log.is_failed], catalogue, is_failed=True
-    ):
+    for answer in answers_to([log for log in logs if not log.is_failed], catalogue, is_failed=True):
         if answer.cause is not None:
             yield f"{answer.log.source}: {answer.cause.code} on a healthy log"
 
@@ -97,9 +88,11 @@ def main() -> None:
     if options.misses:
         print("\n".join(misses()))
     if options.write:
-        before = json.loads(FIGURES.read_text("utf-8")) if FIGURES.is_file() else {"first": found}
-        document = {"first": before["first"], "now": found}
-        FIGURES.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+        failures = with_the_first(found)
+        FIGURES.write_text(json.dumps(failures, indent=1) + "\n", encoding="utf-8")
+        detection = json.loads(DETECTION.read_text("utf-8"))
+        text = methods_markdown(METHODS.values(), detection, failures)
+        REFERENCE.write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from attrs import field, frozen
 
 from aitk_core.proving.build import job_row, run_evidence
+from aitk_core.records.findings import Finding
 from aitk_core.statistics.rates import binomial_interval
 
 if TYPE_CHECKING:
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 
     from aitk_core.evidence.failures import FailureCatalogue
     from aitk_core.evidence.records import RunEvidence
-    from aitk_core.records.findings import Finding
 
 VERSION: Final = 1
 _CATALOGUE: Final = "catalogue"
@@ -40,6 +40,8 @@ class LoggedRun:
     """In words; None for a run that did not fail."""
     right: frozenset[str]
     """Codes that name the cause. Empty where none did when the log was judged."""
+    later: frozenset[str]
+    """Codes that name it and entered the catalogue after the log was judged."""
     reason: str
     """For the judgement."""
     lines: tuple[str, ...] = field(repr=False)
@@ -79,6 +81,7 @@ def read_logs(file: Path) -> tuple[LoggedRun, ...]:
             is_failed=entry["outcome"] == "failed",
             cause=entry["cause"],
             right=frozenset(entry["right"]),
+            later=frozenset(entry.get("later", ())),
             reason=entry["reason"],
             lines=tuple(entry["lines"]),
         )
@@ -101,12 +104,12 @@ class Answer:
     @property
     def is_right(self) -> bool:
         """Whether the named cause is one of the right ones."""
-        return self.cause is not None and self.cause.code in self.log.right
+        return self.cause is not None and self.cause.code in self.log.right | self.log.later
 
     @property
     def is_known(self) -> bool:
-        """Whether the catalogue had an entry for the true cause when the log was judged."""
-        return bool(self.log.right)
+        """Whether the catalogue has an entry for the true cause."""
+        return bool(self.log.right | self.log.later)
 
 
 def answer_of(log: LoggedRun, findings: Iterable[Finding]) -> Answer:
@@ -129,23 +132,27 @@ def figures(answers: Sequence[Answer]) -> dict[str, dict[str, Any]]:
 
     Returns:
         By question: `count` of `of`, and the exact 95 % `interval` of the share (None where `of`
-        is 0). `recall`: of the causes that the catalogue had an entry for, those named as the
-        cause; `recall_all`: those of all causes. `told`: as `recall`, named as the cause or
-        beside it. `precision`: of the causes that were named, the right ones. `unknown`: of the
-        causes without an entry, those left unknown.
+        is 0). `recall`: of the causes that the catalogue had an entry for when the logs were
+        judged, those named as the cause; `recall_all`: of all causes. `told`: as `recall`, named
+        as the cause or beside it. `precision`: of the causes that were named, the right ones.
+        `unknown`: of the causes without an entry to this day, those left unknown.
     """
-    known = [answer for answer in answers if answer.is_known]
+    judged = [answer for answer in answers if answer.log.right]
     named = [answer for answer in answers if answer.cause is not None]
     nameless = [answer for answer in answers if not answer.is_known]
     right = sum(answer.is_right for answer in answers)
     return {
-        "recall": _share(right, len(known)),
+        "recall": _share(sum(answer.is_right for answer in judged), len(judged)),
         "recall_all": _share(right, len(answers)),
-        "told": _share(sum(bool(a.told & a.log.right) for a in known), len(known)),
+        "told": _share(sum(bool(a.told & a.log.right) for a in judged), len(judged)),
         "precision": _share(right, len(named)),
         "unknown": _share(sum(a.cause is None for a in nameless), len(nameless)),
     }
 
 
 def _share(count: int, of: int) -> dict[str, Any]:
-    return {"count": count, "of": of, "interval": list(binomial_interval(count, of)) if of else None}
+    return {
+        "count": count,
+        "of": of,
+        "interval": list(binomial_interval(count, of)) if of else None,
+    }

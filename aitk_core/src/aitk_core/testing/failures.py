@@ -22,10 +22,15 @@ from aitk_core.evidence.failures import (
     read_catalogue,
 )
 from aitk_core.evidence.logscan import scan_log
+from aitk_core.proving.logs import answer_of
 from aitk_core.registry import load_registry
+from aitk_core.services.analysis import analyze_one
 from aitk_core.services.failures import declared_catalogues, load_catalogue, read_document
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from aitk_core.proving.logs import Answer, LoggedRun
     from aitk_core.specs import FailureCatalogueSpec
 
 _FORMS: Final = (
@@ -56,6 +61,26 @@ def installed_failures() -> FailureCatalogue:
         part, _ = load_catalogue(owned.spec)
         whole, _ = whole.merge(part)
     return whole
+
+
+def answers_to(
+    logs: Iterable[LoggedRun], catalogue: FailureCatalogue, *, is_failed: bool
+) -> Iterator[Answer]:
+    """Yield what all analyzers of runs installed here say of each log.
+
+    Args:
+        logs: To ask about.
+        catalogue: Failures to look for.
+        is_failed: Whether the rows say that the runs failed, without a reason.
+    """
+    analyzers = [
+        one.spec for one in load_registry().analyzers.values() if one.spec.subject == "run"
+    ]
+    for log in logs:
+        evidence = log.evidence(catalogue, is_failed=is_failed)
+        yield answer_of(
+            log, (f for spec in analyzers for f in analyze_one(spec, evidence).findings)
+        )
 
 
 def hits_of(catalogue: FailureCatalogue, text: str) -> list[str]:
