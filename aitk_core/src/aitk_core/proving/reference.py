@@ -209,10 +209,13 @@ _FAILURES = """\
 How often the failure catalogue names the true cause of logs that it was not written from:
 `benchmarks/heldout_logs.json`, from public issue threads, each judged before the scanner saw it.
 Threads that the catalogue names as sources were left out, and logs with a line that is one of its
-examples, which makes the rest harder than logs at large. Only odd threads are held out; what is
-wrong in the even ones may be mended, so their later figures prove nothing. `first` was measured
-before anything was mended. Made by `uv run python benchmarks/bench_failures.py --write`, from the
-log alone, without the reason that the job's row often gives. Intervals are exact 95 % ones.
+examples, so that the rest may be harder than logs at large. Only odd threads are held out; what
+is wrong in the even ones may be mended, so their later figures prove nothing. `first` was
+measured before anything was mended. The lines are re-typed with neutral names and shortened, and
+whoever judged the logs of both halves also wrote what was mended after, from the even half and
+the catalogue's own examples; a second measurement on fresh threads would be stricter. Made by `uv
+run python benchmarks/bench_failures.py --write`, from the log alone, without the reason that the
+job's row often gives. Intervals are exact 95 % ones.
 
 Recall counts causes that the catalogue had an entry for when the logs were judged; the next
 column counts all causes. The aim is 95 %.
