@@ -30,6 +30,7 @@ FOLDER: Final = Path(__file__).parent
 LOGS: Final = FOLDER / "heldout_logs.json"
 FIGURES: Final = FOLDER / "failures.json"
 DETECTION: Final = FOLDER / "detection.json"
+HELDOUT: Final = FOLDER / "heldout.json"
 REFERENCE: Final = FOLDER.parent / "docs" / "methods.md"
 HALVES: Final = ("development", "held out")
 
@@ -91,7 +92,8 @@ def main() -> None:
         failures = with_the_first(found)
         FIGURES.write_text(json.dumps(failures, indent=1) + "\n", encoding="utf-8")
         detection = json.loads(DETECTION.read_text("utf-8"))
-        text = methods_markdown(METHODS.values(), detection, failures)
+        heldout = json.loads(HELDOUT.read_text("utf-8"))
+        text = methods_markdown(METHODS.values(), detection, heldout=heldout, failures=failures)
         REFERENCE.write_text(text, encoding="utf-8")
 
 
