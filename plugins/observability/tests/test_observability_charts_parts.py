@@ -8,7 +8,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 from attrs import evolve
-from hypothesis import assume, given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from aitk_core.records.findings import EvidenceRef, Finding
@@ -60,6 +60,7 @@ def test_an_axis_of_values_is_finite_rising_and_has_its_ticks_on_it(
 
 
 @given(SERIES)
+@example([9.8e-256, 9.8e-256, 5e-324])
 def test_all_but_a_few_values_are_on_the_axis(values: list[float]) -> None:
     array = np.array(values)
     places = value_scale(array).at(array)

@@ -61,6 +61,8 @@ class Scale:
             low, high = math.log10(low), math.log10(high)
         else:
             array = np.clip(array, -LARGEST, LARGEST)
+            # Where the ends of the axis were drawn, too.
+            array = np.where((array > 0) & (array < SMALLEST), SMALLEST, array)
         with np.errstate(over="ignore"):
             places = (array - low) / (high - low)
         clipped: NDArray[np.float64] = np.clip(places, -_FURTHEST, 1 + _FURTHEST)
