@@ -137,9 +137,12 @@ def test_a_run_that_diverges_from_its_start_is_found() -> None:
 
 def test_a_run_at_noise_level_from_its_first_step_is_found_and_not_called_diverged() -> None:
     for seed in range(30):
-        found = grave(findings(noise(seed, 0.1)))
+        told = findings(noise(seed, 0.1))
+        found = grave(told)
         assert found.get("LOSS_AT_NOISE_LEVEL") == "warning"
         assert "LOSS_DIVERGED" not in found
+        (finding,) = (one for one in told if one.code == "LOSS_AT_NOISE_LEVEL")
+        assert "model, dataset" in finding.remedies[0].action  # before the learning rate
 
 
 def test_steps_that_take_three_times_as_long_are_found_and_pauses_are_not() -> None:

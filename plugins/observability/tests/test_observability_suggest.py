@@ -56,7 +56,7 @@ def proposals(evidence: RunEvidence) -> tuple[Candidate, ...]:
     [
         ("nan_loss", ["learning_rate", "dtype"]),
         ("high_lr_divergence", ["learning_rate"]),
-        ("overfit", ["learning_rate"]),
+        ("overfit", ["base_model_fit", "learning_rate"]),
         ("slow_down", ["vram_headroom", "validation_config"]),
         ("corrupt_image", ["dataset_curation", "validation_config"]),
         ("ok_200_steps", ["validation_config", "seeded_eval_prompts"]),
@@ -171,6 +171,53 @@ def test_a_broken_run_gets_a_lower_rate_where_it_is_one(
     assert [one.proposed for one in found] == ([] if proposed is None else [proposed])
     for one in found:
         assert one.paths == {"config.process.0.train.lr": proposed}
+
+
+def at_noise_level() -> list[float]:
+    return [0.95 + 0.005 * (i * 7 % 11) for i in range(200)]
+
+
+def test_a_loss_at_noise_level_since_the_start_asks_for_a_check_before_a_lower_rate() -> None:
+    check, rate = (one for one in proposals(run_evidence(at_noise_level())))
+    assert (check.parameter, check.changes) == ("base_model_fit", {})
+    assert check.proposed == {"check": ["model", "dataset", "noise_scheduler", "text_encoder"]}
+    assert "no learning rate" in check.rationale
+    assert check.needs
+    assert check.steps == 30  # noise_level_v1 answers from there
+    assert rate.parameter == "learning_rate"
+    assert "may not be the cause" in rate.rationale
+    assert "changes nothing" in rate.risk
+    assert (rate.expected_impact, rate.risk_level) == ("moderate", "medium")
+
+
+def test_the_check_is_not_longer_than_the_run_and_shows_what_the_config_says() -> None:
+    config = copy.deepcopy(job_config(steps=20))
+    config["config"]["process"][0]["model"]["is_v_pred"] = True
+    check = proposals(run_evidence(at_noise_level(), job=job_row(config=config)))[0]
+    assert check.steps == 20
+    assert check.current["is_v_pred"] is True
+    assert check.current["noise_scheduler"] == "ddpm"
+
+
+def test_overfitting_from_the_first_validation_on_proposes_a_lower_rate_not_one_step() -> None:
+    losses = [0.3 + 0.01 * (i % 7) for i in range(200)]
+    rising = series_of([0.5, 0.6, 0.7, 0.8, 0.9], key="val/loss", steps=[0, 50, 100, 150, 199])
+    parameters = [one.parameter for one in proposals(run_evidence(losses, validation=rising))]
+    assert "learning_rate" in parameters
+    assert not {"steps", "base_model_fit"} & set(parameters)
+
+
+def test_losses_beyond_every_range_from_the_first_step_on_ask_for_the_check_as_well() -> None:
+    losses = [50.0 + i % 3 for i in range(200)]
+    exploded = [one.parameter for one in proposals(run_evidence(losses))]
+    assert exploded == ["base_model_fit", "learning_rate"]
+
+
+@pytest.mark.parametrize("name", ["high_lr_divergence", "nan_loss"])
+def test_a_run_that_was_better_once_gets_no_check_of_its_base(name: str) -> None:
+    first = suggest(RUNS[name])["recommendation"]
+    assert first["parameter"] == "learning_rate"
+    assert "may not be the cause" not in first["rationale"]
 
 
 def test_out_of_memory_offers_each_saving_once_in_the_order_that_costs_least() -> None:

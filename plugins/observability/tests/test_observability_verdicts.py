@@ -224,9 +224,9 @@ def test_a_run_with_validation_is_scored_and_graded() -> None:
     assert report("ok_with_validation", pass_threshold=95)["evaluation"]["passed"] is False
 
 
-def test_overfitting_from_the_first_validation_on_proposes_a_lower_rate_not_one_step() -> None:
+def test_a_loss_that_was_never_better_proposes_a_look_at_the_base_not_one_step() -> None:
     experiment = report("overfit")["next_experiment"]
-    assert experiment["parameter"] == "learning_rate"
+    assert experiment["parameter"] == "base_model_fit"
 
 
 def test_pitfall_12_last_is_the_last_in_time() -> None:

@@ -146,20 +146,19 @@ def diverged(result: EarlyResult) -> list[Finding]:
     low, high = result.interval or (None, None)
     tail = result.tail
     shown = "" if tail is None or tail.mean is None else f" (mean {tail.mean:.3g})"
-    code = "LOSS_DIVERGED" if result.verdict == "diverged" else "LOSS_AT_NOISE_LEVEL"
+    was_better = result.verdict == "diverged"
+    lower = Remedy(action="use a lower learning rate", path=_LR_PATH)
+    fit = Remedy(action="check that model, dataset and noise scheduler fit each other")
     return [
         _finding(
-            code,
-            "critical" if result.verdict == "diverged" else "warning",
+            "LOSS_DIVERGED" if was_better else "LOSS_AT_NOISE_LEVEL",
+            "critical" if was_better else "warning",
             f"the latest losses{shown} are those of a model that predicts nothing: {result.reason}",
             result,
             estimate=Estimate(
                 value=result.estimate, unit="ln(latest mean / first mean)", low=low, high=high
             ),
-            remedies=(
-                Remedy(action="use a lower learning rate", path=_LR_PATH),
-                Remedy(action="check that model, dataset and noise scheduler fit each other"),
-            ),
+            remedies=(lower, fit) if was_better else (fit, lower),
             unknown=_UNKNOWN_START.get(result.verdict, ()),
         )
     ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from aitk_core.statistics.methods import METHODS
 from aitk_observability.suggestions.candidate import Candidate
 from aitk_observability.suggestions.situation import BROKEN, MEMORY
 
@@ -17,6 +18,11 @@ _LEAST_RATE: Final = 1e-6
 """Lowest rate the contract proposes (SCORING.md section 8)."""
 _RATE_DIVISOR: Final = 3.0
 """Half a decade; ours."""
+_DOUBT: Final = (
+    "The learning rate may not be the cause: model, dataset, noise scheduler or text encoder can "
+    "be, see base_model_fit."
+)
+_FITTING: Final = ("model", "dataset", "noise_scheduler", "text_encoder")
 _SIZES: Final = (1024, 768, 512)
 """Steps of the largest bucket (failures catalogue, CUDA_OOM)."""
 _BURNING_RATE: Final = 1e-3
@@ -49,6 +55,42 @@ def half_precision(seen: Situation) -> Iterator[Candidate]:
     )
 
 
+def base_model_fit(seen: Situation) -> Iterator[Candidate]:
+    """A loss that was never better has a cause that no learning rate reaches: look for it first."""
+    finding = seen.never_better()
+    if finding is None:
+        return
+    config, enough = seen.evidence.config, METHODS["noise_level_v1"].minimum_n
+    said = {
+        "model": config.model_name,
+        "arch": config.arch,
+        "is_v_pred": seen.at("model", "is_v_pred"),
+        "noise_scheduler": config.noise_scheduler,
+        "train_text_encoder": seen.at("train", "train_text_encoder"),
+        "datasets": list(config.dataset_paths) or None,
+    }
+    yield Candidate(
+        recommendation_type="stability",
+        parameter="base_model_fit",
+        current={name: value for name, value in said.items() if value is not None} or None,
+        proposed={"check": list(_FITTING)},
+        motivated_by=(finding.code,),
+        rationale=f"{finding.code}: {finding.message}. A LoRA starts without effect, so the first "
+        "losses are those of the base model as it was loaded, and no learning rate mends them.",
+        expected_effect="the first losses lie clearly below that level once model, dataset, noise "
+        "scheduler (with its prediction type) and text encoder fit; where they did from the "
+        "start, the learning rate is left",
+        expected_impact="high",
+        risk="none: nothing of the run is changed",
+        risk_level="low",
+        source="STATS.md section 12",
+        needs="look at samples of the base model, at images and captions of the dataset, and at "
+        "noise scheduler, prediction type and text encoder that the model was made with; a run "
+        "of these few steps shows whether a correction helped",
+        steps=enough if config.steps is None else min(enough, config.steps),
+    )
+
+
 def learning_rate(seen: Situation) -> Iterator[Candidate]:
     """A run that broke gets smaller updates."""
     found = [seen.findings[code] for code in BROKEN if code in seen.findings]
@@ -75,17 +117,19 @@ def lower_rate(seen: Situation, *found: Finding) -> Iterator[Candidate]:
         proposed, source = _USUAL_RATE, "PRACTICE L01 and section 1"
         why = f"{rate:g} is far above what Adam-type optimizers take; {_USUAL_RATE:g} is usual."
     proposed = max(_LEAST_RATE, proposed)
+    in_doubt = seen.never_better() is not None
+    risk = "the run learns more slowly and may need more steps"
     yield Candidate(
         recommendation_type="stability",
         parameter="learning_rate",
         current=rate,
         proposed=proposed,
         motivated_by=tuple(one.code for one in found),
-        rationale=f"{finding.code}: {finding.message}. {why}",
+        rationale=f"{finding.code}: {finding.message}. {why}" + (f" {_DOUBT}" if in_doubt else ""),
         expected_effect=f"{finding.code} does not come back over the same steps",
-        expected_impact="high",
-        risk="the run learns more slowly and may need more steps",
-        risk_level="low",
+        expected_impact="moderate" if in_doubt else "high",
+        risk=f"it changes nothing where the base does not fit; {risk}" if in_doubt else risk,
+        risk_level="medium" if in_doubt else "low",
         source=source,
         changes={"train.lr": proposed},
         steps=seen.evidence.config.steps,

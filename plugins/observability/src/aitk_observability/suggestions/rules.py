@@ -19,7 +19,12 @@ from aitk_observability.suggestions.improving import (
     unreadable_images,
     validation,
 )
-from aitk_observability.suggestions.mending import half_precision, learning_rate, memory
+from aitk_observability.suggestions.mending import (
+    base_model_fit,
+    half_precision,
+    learning_rate,
+    memory,
+)
 from aitk_observability.suggestions.situation import BROKEN, MEMORY, Situation, situation
 
 if TYPE_CHECKING:
@@ -30,7 +35,7 @@ if TYPE_CHECKING:
 
 Rule: TypeAlias = Callable[[Situation], Iterator[Candidate]]
 
-MENDING: Final[tuple[Rule, ...]] = (learning_rate, half_precision, memory)
+MENDING: Final[tuple[Rule, ...]] = (base_model_fit, learning_rate, half_precision, memory)
 """For a run that broke; they apply before anything else is worth trying."""
 IMPROVING: Final[tuple[Rule, ...]] = (
     fewer_steps,
