@@ -61,6 +61,11 @@ def test_a_client_that_takes_no_pictures_gets_none_unasked() -> None:
     assert kinds(observe("ok_200_steps", charts="none")) == [Link]
 
 
+def test_losses_of_the_log_are_linked_too_and_none_are_not() -> None:
+    assert kinds(observe("no_ui_logger")) == [Link]
+    assert kinds(observe("fail_missing_dataset")) == []
+
+
 def test_a_run_without_anything_to_draw_has_no_picture() -> None:
     assert Image not in kinds(observe("fail_missing_dataset", charts="light"))
 

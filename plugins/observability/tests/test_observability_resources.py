@@ -129,7 +129,11 @@ def test_a_table_read_back_is_the_recorded_series(name: str, mode: str) -> None:
     assert content.mime_type == "text/csv"
     headings = headings_of(content.text)
     assert headings[:2] == ["step", "wall_time"]
-    assert set(headings[2:]) == set(run.metrics)
+    assert headings[-1] == "loss_source"
+    if not run.metrics:
+        assert set(headings[2:-1]) <= {"loss/loss"}  # of the log
+        return
+    assert set(headings[2:-1]) == set(run.metrics)
     for key, points in run.metrics.items():
         known = {step: value for step, _, value in points if value is not None}
         assert series_in(content.text, key) == known
@@ -140,7 +144,60 @@ def test_a_table_read_back_is_the_recorded_series(name: str, mode: str) -> None:
 
 
 def test_the_training_loss_is_the_first_metric_and_the_others_follow_by_name() -> None:
-    assert headings_of(read("loss.csv").text)[2:] == ["loss/loss", "learning_rate", "val/loss"]
+    headings = headings_of(read("loss.csv").text)
+    assert headings[2:-1] == ["loss/loss", "learning_rate", "val/loss"]
+
+
+def test_each_row_tells_where_its_loss_is_from() -> None:
+    point = [[step, 1.7e9 + step, 0.5] for step in range(3)]
+    run = evolve(RUN, metrics={"loss/loss": point, "val/loss": [[7, 1.7e9, 0.4]]})
+    sources = {int(row["step"]): row["loss_source"] for row in table(read("loss.csv", run).text)}
+    assert sources == {0: "metrics", 1: "metrics", 2: "metrics", 7: ""}
+
+
+@both_eras
+def test_a_run_without_recorded_losses_has_those_that_its_log_shows(mode: str) -> None:
+    text = read("loss.csv", RUNS["no_ui_logger"], mode=mode).text
+    assert headings_of(text) == ["step", "wall_time", "loss/loss", "loss_source"]
+    rows = table(text)
+    assert [int(row["step"]) for row in rows] == list(range(60))
+    assert float(rows[0]["loss/loss"]) == 0.8064
+    assert {row["loss_source"] for row in rows} == {"log"}
+    assert {row["wall_time"] for row in rows} == {""}
+
+
+def test_losses_of_the_log_are_those_that_the_metrics_hold_as_the_bar_rounds_them() -> None:
+    whole = series_in(read("loss.csv").text, "loss/loss")
+    logged = series_in(read("loss.csv", RUN.without(metrics=True)).text, "loss/loss")
+    both = whole.keys() & logged.keys()
+    assert len(both) >= len(whole) - 1  # the last count of a bar has no loss of its own
+    assert all(logged[step] == pytest.approx(whole[step], rel=1e-3) for step in both)
+
+
+def test_losses_of_the_log_stand_beside_other_metrics() -> None:
+    others = {key: points for key, points in RUN.metrics.items() if key != "loss/loss"}
+    text = read("loss.csv", evolve(RUN, metrics=others)).text
+    assert headings_of(text)[2:] == ["loss/loss", "learning_rate", "val/loss", "loss_source"]
+    assert series_in(text, "loss/loss")
+
+
+def test_a_log_whose_beginning_is_not_read_gives_no_table_of_a_part() -> None:
+    run = RUNS["no_ui_logger"]
+    filler = "a line of another kind\n" * 240_000
+    error = refusal(f"aitk://runs/{run.job_id}/loss.csv", [evolve(run, log=filler + run.log)])
+    assert error.code == "TOO_LARGE"
+    assert "log" in str(error)
+
+
+def test_a_log_of_too_many_losses_is_refused_as_metrics_are(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    run = RUNS["no_ui_logger"]
+    count = len(table(read("loss.csv", run).text))
+    monkeypatch.setattr(series, "_MOST_VALUES", count + 1)
+    assert len(table(read("loss.csv", run).text)) == count
+    monkeypatch.setattr(series, "_MOST_VALUES", count)
+    assert refusal(f"aitk://runs/{run.job_id}/loss.csv", [run]).code == "TOO_LARGE"
 
 
 KEYS = st.one_of(
@@ -186,7 +243,7 @@ def test_any_series_read_back_are_what_went_in(metrics: dict[str, Any]) -> None:
 def test_a_heading_is_no_formula_and_tells_its_key(key: str) -> None:
     heading = heading_of(key)
     assert not heading.startswith(("=", "+", "-", "@", "\t", "\r"))
-    assert heading not in ("step", "wall_time")
+    assert heading not in ("step", "wall_time", "loss_source")
     assert heading.removeprefix("'") == key
 
 
@@ -196,7 +253,7 @@ def test_two_keys_never_share_a_heading(keys: list[str]) -> None:
 
 
 def test_a_job_without_metrics_has_headings_and_no_row() -> None:
-    assert read("loss.csv", RUNS["fail_missing_dataset"]).text == "step,wall_time\r\n"
+    assert read("loss.csv", RUNS["fail_missing_dataset"]).text == "step,wall_time,loss_source\r\n"
 
 
 def test_a_metric_of_hostile_name_has_a_marked_heading_or_no_column() -> None:
@@ -204,7 +261,7 @@ def test_a_metric_of_hostile_name_has_a_marked_heading_or_no_column() -> None:
     hostile = {'=HYPERLINK("x")': point, "a\nb": point, "": point, "loss/loss": point}
     text = read("loss.csv", evolve(RUN, metrics=hostile)).text
     assert headings_of(text) == [
-        "step", "wall_time", "loss/loss", "'=HYPERLINK(\"x\")",
+        "step", "wall_time", "loss/loss", "'=HYPERLINK(\"x\")", "loss_source",
     ]  # fmt: skip
 
 

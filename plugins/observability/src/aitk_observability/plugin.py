@@ -187,8 +187,10 @@ def aitk_resources() -> Iterable[ResourceSpec]:
         title="Loss and all metrics of a run",
         description=(
             "Every logged step, not thinned: step, wall_time in Unix seconds, one column for "
-            "each metric. An empty cell was not logged; the trainer writes 0 for a loss that "
-            "was not finite. Whole or refused, never cut; up to 200,000 values."
+            "each metric, and loss_source: metrics, or log where only the progress bars show "
+            "the loss (rounded, without wall time). An empty cell was not logged; the trainer "
+            "writes 0 for a loss that was not finite. Whole or refused, never cut; up to "
+            "200,000 values."
         ),
         mime_type="text/csv",
         read=Lazy("aitk_observability.resources.series:read_series"),

@@ -78,7 +78,8 @@ async def _charts(
 
 def _links(evidence: RunEvidence) -> tuple[Block, ...]:
     """Return where the complete data are, of which the report shows figures only."""
-    if evidence.loss is None or evidence.loss.source != "metrics":
+    is_cut = evidence.log is not None and evidence.log.truncated
+    if evidence.loss is None or (evidence.loss.source == "log" and is_cut):
         return ()
     return (
         Link(
