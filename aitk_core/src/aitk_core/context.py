@@ -78,6 +78,7 @@ class Services:
     settings_of: Callable[[type[Any]], Any]
     call_tool: Callable[..., Awaitable[ToolResult]]
     """The dispatcher's `call`."""
+    redact: Callable[[str], str]
 
 
 @frozen(kw_only=True)
@@ -128,6 +129,10 @@ class CallContext:
     async def run(self, function: Callable[..., T], /, *arguments: Any) -> T:
         """Run blocking or CPU work away from the event loop."""
         return await self.services.pool.run(function, *arguments)
+
+    def redacted(self, text: str) -> str:
+        """Return the text without secrets."""
+        return self.services.redact(text)
 
     async def analyze(self, subject: str, evidence: object) -> Outcomes:
         """Run the installed analyzers of a subject, each isolated from the others."""

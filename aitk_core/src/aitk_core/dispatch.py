@@ -87,6 +87,7 @@ class Dispatcher:
             failures=self.failures,
             settings_of=self.settings_of,
             call_tool=self.call,
+            redact=self._redactor.text,
         )
         # Of its own: tools that keep every worker busy must not hold up finished answers.
         self._checks = WorkerPool(workers=1)

@@ -123,6 +123,14 @@ class ToolContext(Protocol):
         """Run blocking or CPU work away from the event loop."""
         ...
 
+    def redacted(self, text: str) -> str:
+        """Return the text without secrets, for what a plugin draws or encodes itself.
+
+        Text that it answers is redacted anyway; a picture shows what was drawn into it. Ask before
+        the text is shortened: a part of a secret is not known as one.
+        """
+        ...
+
     async def analyze(self, subject: str, evidence: object) -> Outcomes:
         """Run the installed analyzers of a subject, each isolated from the others."""
         ...

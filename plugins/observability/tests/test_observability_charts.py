@@ -146,7 +146,7 @@ def test_no_words_of_a_recorded_run_overlap_or_are_smaller_than_nine_pixels(name
     evidence = evidence_of(name)
     found = findings_of(evidence)
     theme = THEMES["light"]
-    canvas = Canvas(width=800, height=620, background=theme.background)
+    canvas = Canvas(width=800, height=620, background=theme.background, redact=str)
     with mock.patch.object(canvas, "text") as write:
         charts_of_run._write_title(canvas, name, evidence, found, theme)
         charts_of_run._draw_panels(canvas, charts_of_run._panels(evidence, found), theme)

@@ -159,7 +159,7 @@ def test_letters_that_the_font_lacks_lose_their_accent_or_are_escaped() -> None:
 
 @given(st.text(max_size=600), st.integers(30, 300))
 def test_any_text_fits_its_room_and_is_drawable(text: str, room: int) -> None:
-    lettering = Lettering(14)
+    lettering = Lettering(14, str)
     fitted = lettering.fitted(text, room)
     assert lettering._width(fitted) <= room
     assert all(each.isascii() or each == "\u2026" or each.isprintable() for each in fitted)

@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any, Final, Literal, cast
 import numpy as np
 from attrs import frozen
 
-from aitk_observability.charts.words import drawable
+from aitk_observability.charts.words import drawable, one_line
 
 if TYPE_CHECKING:
-    from collections.abc import Container
+    from collections.abc import Callable, Container
 
     from matplotlib.artist import Artist
     from matplotlib.font_manager import FontProperties
@@ -32,6 +32,8 @@ DRAWING: Final = threading.Lock()
 """Hold it while drawing: matplotlib is not thread-safe (its FAQ, "Work with threads")."""
 _DPI: Final = 100
 _POINTS_PER_PIXEL: Final = 72 / _DPI
+_LONGEST: Final = 400
+"""Characters of a line at most: more than the widest picture has room for."""
 _MARKERS: Final[dict[Marker, str]] = {
     "circle": "o",
     "cross": "x",
@@ -66,12 +68,22 @@ class Box:
 class Canvas:
     """A picture. Places are pixels, x to the right and y downward from the upper left corner."""
 
-    def __init__(self, *, width: int, height: int, background: str) -> None:
-        """Start with an empty picture, width and height in pixels."""
+    def __init__(
+        self, *, width: int, height: int, background: str, redact: Callable[[str], str]
+    ) -> None:
+        """Start with an empty picture.
+
+        Args:
+            width: In pixels.
+            height: In pixels.
+            background: `#rrggbb`.
+            redact: Takes secrets out of text; every text that is drawn goes through it.
+        """
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
 
         self.width, self.height = width, height
+        self._redact = redact
         figure = Figure(figsize=(width / _DPI, height / _DPI), dpi=_DPI, facecolor=background)
         self._figure = figure
         # Its methods carry no types.
@@ -87,7 +99,8 @@ class Canvas:
         Args:
             x: Its left end, centre or right end, as `anchor` says.
             y: Its base line.
-            words: Taken literally; characters without a glyph are replaced.
+            words: Taken literally and as one line, without secrets; characters without a glyph
+                are replaced.
             size: Of the font, in pixels.
             color: `#rrggbb`.
             bold: Whether to write in bold.
@@ -99,7 +112,7 @@ class Canvas:
             Text(
                 x,
                 self.height - y,
-                drawable(words, _glyphs(bold=bold)),
+                self._drawn(words, bold=bold),
                 color=color,
                 fontproperties=_font(size, bold=bold),
                 horizontalalignment=anchor,
@@ -111,9 +124,13 @@ class Canvas:
 
     def width_of(self, words: str, *, size: int, bold: bool = False) -> float:
         """Return how many pixels wide a line is."""
-        plain = drawable(words, _glyphs(bold=bold))
+        plain = self._drawn(words, bold=bold)
         font = _font(size, bold=bold)
         return float(self._renderer.get_text_width_height_descent(plain, font, ismath=False)[0])
+
+    def _drawn(self, words: str, *, bold: bool) -> str:
+        """Return what is drawn for a text, whoever wrote it and whatever was done to it before."""
+        return drawable(self._redact(one_line(words, _LONGEST)), _glyphs(bold=bold))
 
     def fitted(self, words: str, width: float, *, size: int, bold: bool = False) -> str:
         """Return the text, cut with an ellipsis where it is wider than `width` pixels."""

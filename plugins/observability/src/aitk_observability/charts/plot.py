@@ -87,7 +87,7 @@ class PanelPlot:
         y = plot.bottom + lanes + _LINE_HEIGHT
         for tick in step_ticks(x, max(_LEAST_TICKS, int(plot.width / _TICK_EVERY_X))):
             self._centred(float(across(np.array([tick]))[0]), y, step_number(tick))
-        words = self._canvas.fitted(f"step   ({note})", box.width + 2 * _GAP, size=TEXT)
+        words = self._canvas.fitted(f"step ({note})", box.width + 2 * _GAP, size=TEXT)
         self._centred((plot.left + plot.right) / 2, y + _LINE_HEIGHT, words)
 
     def _color(self, role: Role) -> str:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, Literal, get_args
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from aitk_core.errors import InvalidArgumentsError
+from aitk_core.services.redaction import Redactor
 from aitk_observability.charts import canvas as drawing
 from aitk_observability.charts.loss_panel import loss_panel
 from aitk_observability.charts.marks import grave
@@ -21,7 +22,7 @@ from aitk_observability.charts.theme import THEMES
 from aitk_observability.charts.words import code_words, name_of, one_line, status_of, step_number
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from aitk_core.evidence.records import RunEvidence
     from aitk_core.records.findings import Finding
@@ -45,6 +46,7 @@ _BETWEEN: Final = 12
 _SYMBOLS: Final[dict[str, str]] = {"critical": "▲", "warning": "△"}
 _ALT_CHARS: Final = 2000
 _TOLD_STEPS: Final = 5
+_NO_TOKENS: Final = Redactor().text
 
 
 @frozen(kw_only=True)
@@ -71,6 +73,7 @@ def run_charts(
     *,
     theme: Literal["light", "dark"] = "light",
     names: Sequence[str] = ("run",),
+    redact: Callable[[str], str] = _NO_TOKENS,
 ) -> tuple[Chart, ...]:
     """Return charts of a run, in the order of their names.
 
@@ -82,6 +85,8 @@ def run_charts(
         findings: What analyzers said of it; they are marked where they name a step.
         theme: For a light or a dark page.
         names: Any of `NAMES`; `run` is an overview of all that exists.
+        redact: Takes secrets out of text, such as `ToolContext.redacted`; by default tokens of
+            the model hub only.
 
     Returns:
         A chart whose evidence is missing is left out; none for a run without any.
@@ -90,13 +95,21 @@ def run_charts(
         InvalidArgumentsError: A name or the theme is unknown.
     """
     _check(theme, names)
+    evidence = _without_secrets(evidence, redact)
     panels = _panels(evidence, findings)
     charts = []
     for name in dict.fromkeys(names):
         shown = panels if name == "run" else [panel for panel in panels if panel.name == name]
         if shown:
-            charts.append(_chart(name, shown, evidence, findings, THEMES[theme]))
+            charts.append(_chart(name, shown, evidence, findings, THEMES[theme], redact))
     return tuple(charts)
+
+
+def _without_secrets(evidence: RunEvidence, redact: Callable[[str], str]) -> RunEvidence:
+    """Take secrets out of what others wrote and charts show, before it is shortened."""
+    job = evidence.job
+    name, status = (text and redact(text) for text in (job.name, job.status))
+    return evolve(evidence, job=evolve(job, name=name, status=status))
 
 
 def _check(theme: str, names: Sequence[str]) -> None:
@@ -128,13 +141,16 @@ def _chart(
     evidence: RunEvidence,
     findings: Sequence[Finding],
     theme: Theme,
+    redact: Callable[[str], str],
 ) -> Chart:
     is_small = len(panels) == 1
     height = _LOW_HEIGHT if is_small else _HEIGHT
     what = "Overview" if name == "run" else panels[0].heading
     title = f"{name_of(evidence.job.name)}: {what.lower()}"
     with drawing.DRAWING:
-        canvas = drawing.Canvas(width=WIDTH, height=height, background=theme.background)
+        canvas = drawing.Canvas(
+            width=WIDTH, height=height, background=theme.background, redact=redact
+        )
         _write_title(canvas, title, evidence, findings, theme)
         _draw_panels(canvas, panels, theme)
         png = canvas.png()

@@ -122,7 +122,7 @@ async def read_samples(
     def draw() -> ResourceContent:
         from aitk_observability.samples.sheet import sample_sheet
 
-        sheet = sample_sheet(samples)
+        sheet = sample_sheet(samples, redact=context.redacted)
         return ResourceContent(mime_type=sheet.mime_type, data=sheet.data)
 
     return await context.run(draw)

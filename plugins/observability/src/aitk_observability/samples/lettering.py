@@ -11,6 +11,8 @@ from PIL import ImageFont
 from aitk_observability.samples.labels import plain
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from PIL import ImageDraw
 
 _ABSENT: Final = "\uffff"
@@ -24,8 +26,14 @@ _LONGEST: Final = 400
 class Lettering:
     """The font at one size."""
 
-    def __init__(self, size: int) -> None:
-        """Load the font; size in pixels."""
+    def __init__(self, size: int, redact: Callable[[str], str]) -> None:
+        """Load the font.
+
+        Args:
+            size: In pixels.
+            redact: Takes secrets out of text; every text that is written goes through it.
+        """
+        self._redact = redact
         self._font = _font(size)
         self.height = round(size * 1.4)
         """Of a line, in pixels."""
@@ -46,7 +54,9 @@ class Lettering:
 
     def fitted(self, text: str, room: int) -> str:
         """Return as much of the text as the room takes, with an ellipsis where it was cut."""
-        line = shown(text)
+        # Before it is shortened, and again as it came out: an escape or a lost accent may be all
+        # that hid one.
+        line = self._redact(shown(self._redact(text)))
         if self._width(line) <= room:
             return line
         low, high = 0, len(line)

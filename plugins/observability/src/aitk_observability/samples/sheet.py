@@ -11,10 +11,13 @@ from PIL import Image, ImageDraw
 from aitk_core.errors import InvalidArgumentsError
 from aitk_core.evidence.samplechoice import spread
 from aitk_core.evidence.samples import SampleImage
+from aitk_core.services.redaction import Redactor
 from aitk_observability.samples.labels import plain
 from aitk_observability.samples.lettering import Lettering
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from aitk_core.evidence.samples import Pixels, SamplesEvidence
 
 Theme = Literal["light", "dark"]
@@ -35,6 +38,7 @@ _TALLEST: Final = 2.0
 _ALT_PROMPT: Final = 80
 _QUALITIES: Final = (90, 80, 65, 45)
 _SHRINK: Final = 0.7
+_NO_TOKENS: Final = Redactor().text
 
 
 class _Colours(NamedTuple):
@@ -81,7 +85,11 @@ class _Plan:
 
 
 def sample_sheet(
-    evidence: SamplesEvidence, *, theme: Theme = "light", max_width: int = 1200
+    evidence: SamplesEvidence,
+    *,
+    theme: Theme = "light",
+    max_width: int = 1200,
+    redact: Callable[[str], str] = _NO_TOKENS,
 ) -> Sheet:
     """Draw the samples that were read, at most 8 steps by 6 prompts, fewer where it is narrow.
 
@@ -92,16 +100,18 @@ def sample_sheet(
         evidence: As `aitk_core.evidence.samples.collect_samples` gives it.
         theme: `light` or `dark`.
         max_width: Of the sheet in pixels, 320 to 2400; it is narrower where the samples are few.
+        redact: Takes secrets out of text, such as `ToolContext.redacted`; by default tokens of
+            the model hub only.
 
     Raises:
         InvalidArgumentsError: Another theme, or a width outside these bounds.
     """
     _check(theme, max_width)
     plan = _planned(evidence, (max_width - 2 * _MARGIN + _GAP) // (_NARROWEST + _GAP))
-    page = _draw(plan, _THEMES[theme], max_width)
+    page = _draw(plan, _THEMES[theme], max_width, redact)
     data, mime_type, page = _encode(page)
     return Sheet(
-        data=data, mime_type=mime_type, alt=_alt(plan), width=page.width, height=page.height
+        data=data, mime_type=mime_type, alt=_alt(plan, redact), width=page.width, height=page.height
     )
 
 
@@ -151,13 +161,13 @@ def _of(shown: int, total: int, word: str) -> str:
     return f"{total} {word}{plural}" if shown == total else f"{shown} of {total} {word}{plural}"
 
 
-def _alt(plan: _Plan) -> str:
-    said = ["Samples of a training run: " + "; ".join(plan.lines) + "."]
+def _alt(plan: _Plan, redact: Callable[[str], str]) -> str:
+    said = ["Samples of a training run: " + redact("; ".join(plan.lines)) + "."]
     if plan.steps:
         said.append("Columns: steps " + ", ".join(map(str, plan.steps)) + ".")
     for prompt in plan.prompts:
         text = _prompt_text(plan, prompt)
-        shown = "not in the config" if text is None else repr(plain(text, _ALT_PROMPT))
+        shown = "not in the config" if text is None else repr(plain(redact(text), _ALT_PROMPT))
         said.append(f"Row prompt {prompt}: {shown}.")
     return " ".join(said)
 
@@ -167,8 +177,10 @@ def _prompt_text(plan: _Plan, prompt: int) -> str | None:
     return next((text for text in texts if text is not None), None)
 
 
-def _draw(plan: _Plan, colours: _Colours, max_width: int) -> Image.Image:
-    title, text, small = Lettering(18), Lettering(14), Lettering(12)
+def _draw(
+    plan: _Plan, colours: _Colours, max_width: int, redact: Callable[[str], str]
+) -> Image.Image:
+    title, text, small = (Lettering(size, redact) for size in (18, 14, 12))
     columns = len(plan.steps)
     across = max(1, columns)
     side = min(256, (max_width - 2 * _MARGIN - (across - 1) * _GAP) // across)

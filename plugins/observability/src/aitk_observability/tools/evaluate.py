@@ -11,6 +11,8 @@ from aitk_observability.report.sections import cut
 from aitk_observability.samples.look import look_at_samples
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from aitk_core.evidence.samples import SamplesEvidence
     from aitk_core.protocols import ToolContext
     from aitk_core.records.results import Block
@@ -46,13 +48,13 @@ async def evaluate_lora(arguments: EvaluateLora, context: ToolContext) -> ToolRe
     data = await context.run(report)
     blocks: tuple[Block, ...] = ()
     if context.shows_images and not isinstance(samples, str) and samples.samples:
-        blocks = await context.run(_sheet, samples)
+        blocks = await context.run(_sheet, samples, context.redacted)
     return ToolResult(data=data, summary=summarize(data), blocks=blocks)
 
 
-def _sheet(samples: SamplesEvidence) -> tuple[Block, ...]:
+def _sheet(samples: SamplesEvidence, redact: Callable[[str], str]) -> tuple[Block, ...]:
     from aitk_observability.samples.sheet import sample_sheet
 
-    sheet = sample_sheet(samples)
+    sheet = sample_sheet(samples, redact=redact)
     text = Text(f"Samples: {cut(sheet.alt, _ALT_CHARS)}")
     return text, Image(data=sheet.data, mime_type=sheet.mime_type)

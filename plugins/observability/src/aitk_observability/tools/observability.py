@@ -69,7 +69,9 @@ async def _charts(
 
         return tuple(
             block
-            for chart in run_charts(judged.evidence, judged.findings, theme=theme)
+            for chart in run_charts(
+                judged.evidence, judged.findings, theme=theme, redact=context.redacted
+            )
             for block in (Text(cut(chart.alt, _ALT_CHARS)), Image(data=chart.png))
         )
 
