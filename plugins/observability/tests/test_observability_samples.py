@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
@@ -215,6 +216,55 @@ def test_samples_that_never_change_are_frozen_for_every_prompt(quality: int) -> 
     assert (finding.n, finding.evidence[0].last_step) == (6, 500)
 
 
+def rounded(pixels: Pixels, seed: int) -> Pixels:
+    """The picture as another machine would round it: two of three values differ by 1."""
+    by = np.random.default_rng(seed).integers(-1, 2, pixels.shape)
+    return np.clip(pixels.astype(int) + by, 0, 255).astype(np.uint8)
+
+
+@pytest.mark.parametrize("quality", [75, 85, 95])
+def test_samples_that_only_rounding_and_encoding_tell_apart_are_frozen(quality: int) -> None:
+    """A smaller form of what `samples.methods` states: 98 of 100."""
+    missed = []
+    for seed in range(8):
+        picture = natural(seed, width=512, height=512)
+        pictures = {
+            (0, 0): saved(rounded(picture, seed), quality=quality),
+            (500, 0): saved(picture, quality=quality),
+        }
+        if "SAMPLES_FROZEN" not in found(evidence(pictures)):
+            missed.append(seed)
+    assert len(missed) <= 1
+
+
+@pytest.mark.parametrize("quality", [75, 90])
+@pytest.mark.parametrize("kind", ["brighter", "blended", "toned"])
+def test_a_change_of_few_pixels_or_few_levels_is_no_standing_still(kind: str, quality: int) -> None:
+    for seed in range(6):
+        before, after = natural(seed, width=512, height=512), natural(seed, width=512, height=512)
+        part = np.s_[200:252, 130:182]  # 1 % of the picture
+        if kind == "brighter":
+            after[part] = np.clip(after[part].astype(int) + 4, 0, 255)
+        elif kind == "blended":
+            other = natural(seed + 50, width=512, height=512)
+            after[part] = 0.85 * after[part] + 0.15 * other[part]
+        else:
+            after = np.clip(after.astype(int) + 3, 0, 255).astype(np.uint8)
+        pictures = {(0, 0): saved(before, quality=quality), (250, 0): saved(after, quality=quality)}
+        assert "SAMPLES_FROZEN" not in found(evidence(pictures)), seed
+
+
+@pytest.mark.parametrize(("kind", "is_limited"), [("jpg", True), ("JPEG", True), ("png", False)])
+def test_the_check_of_stillness_tells_what_lossy_files_hide(kind: str, is_limited: bool) -> None:  # noqa: FBT001 - a parameter
+    samples = [
+        evolve(sample(step, 0, natural(step)), path=f"/s/1__{step:09d}_0.{kind}") for step in (0, 9)
+    ]
+    given_evidence = SamplesEvidence(job_id="job-1", samples=tuple(samples), total=2)
+    unknown = analyze(given_evidence).facts["checks"]["frozen"]["unknown"]
+    assert bool(unknown) == is_limited
+    assert all("JPEG quality" in text for text in unknown)
+
+
 def test_one_prompt_that_changes_is_enough_for_no_alarm() -> None:
     pictures = {(step, 0): natural(0) for step in (0, 250, 500)}
     pictures |= {(step, 1): natural(step) for step in (0, 250, 500)}
@@ -236,11 +286,11 @@ def test_samples_that_stand_still_early_are_a_note() -> None:
 
 
 def test_slow_change_adds_up() -> None:
-    first = natural(0)
-    pictures = {
-        (step, 0): np.clip(first.astype(int) + step // 100, 0, 255).astype(np.uint8)
-        for step in range(0, 1100, 100)
-    }
+    first = np.clip(natural(0), 0, 240)
+    pictures = {(step, 0): first.copy() for step in range(0, 1100, 100)}
+    for (step, _), picture in pictures.items():
+        # Three of eight columns: a block gains three eighths of a level each time.
+        picture[:, ::3] += step // 100
     still = stillness(evidence(pictures).samples)
     assert still is not None
     assert (still.first_step, still.last_step, still.is_whole) == (800, 1000, False)

@@ -10,6 +10,7 @@ from aitk_observability.report.evaluation import evaluation, rubric, score_sente
 from aitk_observability.report.run_report import run_report
 from aitk_observability.report.sections import dataset as dataset_sections
 from aitk_observability.report.sections import moment
+from aitk_observability.samples.methods import unseen_stillness
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -81,6 +82,7 @@ def _samples(samples: SamplesEvidence | str) -> dict[str, Any]:
         "steps": len(samples.steps),
         "prompts": len(samples.prompt_indexes),
         "missing": dict(samples.missing),
+        "unknown": unseen_stillness(samples.samples),
     }
 
 

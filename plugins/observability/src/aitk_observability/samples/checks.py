@@ -11,7 +11,13 @@ from typing import TYPE_CHECKING, Any, Final
 from aitk_core.records.findings import Analysis
 from aitk_observability.samples import findings as said
 from aitk_observability.samples.copies import find_copies
-from aitk_observability.samples.methods import BLACK, FROZEN, NEAR_COPY, NOISE
+from aitk_observability.samples.methods import (
+    BLACK,
+    FROZEN,
+    NEAR_COPY,
+    NOISE,
+    unseen_stillness,
+)
 from aitk_observability.samples.pixels import (
     dark_fraction,
     neighbour_correlation,
@@ -61,7 +67,8 @@ def analyze(evidence: SamplesEvidence) -> Analysis:
         "noise": _told(NOISE, n=len(readable), found=len(noisy)),
         "frozen": _told(FROZEN, n=0, reason=_too_few(lit))
         if still is None
-        else _told(FROZEN, n=still.compared, found=int(still.is_frozen)),
+        else _told(FROZEN, n=still.compared, found=int(still.is_frozen))
+        | {"unknown": unseen_stillness(lit)},
         "near_copy": _told(NEAR_COPY, n=0, reason=_nothing_to_compare(evidence, copies.samples))
         if not copies.pairs
         else _told(NEAR_COPY, n=copies.pairs, found=len(copies.found)),

@@ -1,4 +1,4 @@
-"""Measures of one picture, and of two: darkness, likeness to noise, change by blocks.
+"""Measures of one picture, and of two: darkness, likeness to noise, change and shift by blocks.
 
 Pictures are (H, W, 3) uint8 RGB, as `aitk_core.evidence.samples` has them.
 """
@@ -19,7 +19,7 @@ Pixels = npt.NDArray[np.uint8]
 Plane = npt.NDArray[np.float64]
 
 BLOCK: Final = 8
-"""Side of the blocks of `block_change`, in pixels; the JPEG block of a picture not reduced."""
+"""Side of the blocks that are compared, in pixels; the JPEG block of a picture not reduced."""
 
 _LUMA: Final = (0.299, 0.587, 0.114)
 """Rec. 601, as Pillow's `convert("L")`."""
@@ -111,6 +111,22 @@ def block_change(before: Pixels, after: Pixels) -> float | None:
     change = np.abs(before.astype(np.float64) - after).mean(axis=2)
     scale = min(BLOCK, *change.shape)
     return float(area_means(change, scale).max()) if scale else 0.0
+
+
+def block_shift(before: Pixels, after: Pixels) -> float | None:
+    """Return by how much the brightness of the block that shifted most did, levels of 255.
+
+    The mean of a block is its lowest cosine coefficient, the one that JPEG keeps most exactly; what
+    quantising does to the others averages out, so that equal pictures stay near 0.
+
+    Returns:
+        None where the two differ in size, so that nothing can be compared.
+    """
+    if before.shape != after.shape:
+        return None
+    shift = luma(before) - luma(after)
+    scale = min(BLOCK, *shift.shape)
+    return float(np.abs(area_means(shift, scale)).max()) if scale else 0.0
 
 
 def _correlation(one: Plane, other: Plane) -> float:

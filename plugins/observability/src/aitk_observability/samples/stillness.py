@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from attrs import frozen
 
 from aitk_observability.samples.methods import FROZEN
-from aitk_observability.samples.pixels import block_change, pixels_of
+from aitk_observability.samples.pixels import block_change, block_shift, pixels_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from aitk_core.evidence.samples import SampleImage
 
 _CHANGE: Final = FROZEN.number("change")
+_SHIFT: Final = FROZEN.number("shift")
 _STEPS: Final = FROZEN.count("steps")
 _SPAN: Final = FROZEN.count("span")
 
@@ -32,7 +33,7 @@ class Stillness:
     is_whole: bool
     """The stretch begins at the first sample of every prompt."""
     change: float
-    """Largest change within the stretch, levels of 255."""
+    """Largest change of a block within the stretch, levels of 255."""
     prompts: int
     compared: int
     """Samples of these prompts."""
@@ -76,11 +77,20 @@ def stillness(samples: Sequence[SampleImage]) -> Stillness | None:
     )
 
 
+def _unseen_change(one: SampleImage, other: SampleImage) -> float | None:
+    """Return the change of two samples that are the same but for their encoding, else None."""
+    before, after = pixels_of(one), pixels_of(other)
+    change, shift = block_change(before, after), block_shift(before, after)
+    if change is None or shift is None or change > _CHANGE or shift > _SHIFT:
+        return None
+    return change
+
+
 def _tail(samples: Sequence[SampleImage]) -> Stillness:
     newest, first, count, largest = samples[-1], samples[-1], 1, 0.0
     for sample in reversed(samples[:-1]):
-        change = block_change(pixels_of(sample), pixels_of(newest))
-        if change is None or change > _CHANGE:
+        change = _unseen_change(sample, newest)
+        if change is None:
             break
         first, count, largest = sample, count + 1, max(largest, change)
     return Stillness(
