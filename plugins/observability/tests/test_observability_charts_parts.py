@@ -243,6 +243,14 @@ def test_samples_before_the_first_step_stand_at_it_and_steps_outside_the_run_now
     assert event_lanes(run_evidence([0.1], log=None), (0, 0)) == []
 
 
+def test_steps_that_samples_are_named_after_are_marked_with_or_without_a_log() -> None:
+    log = "Running 1 job\nGenerating baseline samples before training\n"
+    for text, steps in ((log, (0, 50, 150)), (None, (50, 150))):
+        evidence = evolve(run_evidence([0.1] * 200, log=text), sampled_steps=(50, 150, 900))
+        lanes = {lane.label: lane.steps for lane in event_lanes(evidence, (0, 199))}
+        assert lanes == {"sampled": steps}
+
+
 def test_a_loss_that_only_the_log_shows_as_not_finite_is_marked() -> None:
     bars = "".join(
         f"\rmy_lora:  10%|#  | {step}/100 [00:0{step}<01:00,  1.0s/it, lr: 1.0e-04 loss: {loss}]"

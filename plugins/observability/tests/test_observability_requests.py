@@ -15,6 +15,7 @@ from aitk_core import errors
 from aitk_core.application import Application
 from aitk_core.backend.client import AiToolkitBackend
 from aitk_core.context import Session
+from aitk_core.records.results import Image, Text
 from aitk_core.settings import SettingsSource
 from aitk_core.testing.evidence import answer_of, cut_short
 from aitk_core.testing.recorded import recorded_app, recorded_runs
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
 RUNS = recorded_runs()
 OK, VALIDATED = RUNS["ok_200_steps"], RUNS["ok_with_validation"]
+FAILED = RUNS["fail_missing_dataset"]
 PLUGIN = tuple(entry_points(group="aitk.plugins", name="observability"))
 SWORD = "swordfish"
 TOOL = "get-training-observability"
@@ -117,6 +119,28 @@ def test_pitfall_83_five_reports_share_the_connections_of_one() -> None:
     over_sockets(app, OK.job_id, calls=5)
     assert len(app.asked) == 30
     assert len(app.connections) <= 2
+
+
+@pytest.mark.parametrize(
+    ("run", "charts", "lists"), [(OK, "none", 0), (OK, "light", 1), (FAILED, "light", 0)]
+)
+def test_a_chart_costs_one_list_of_samples_and_no_chart_none(
+    run: Recording, charts: str, lists: int
+) -> None:
+    app = Watched(run)
+    arguments = {"job_id": run.job_id, "charts": charts}
+    answer = answer_of(backend_of(app), TOOL, arguments, points=PLUGIN)
+    assert app.asked.count("samples") == lists
+    assert len(app.asked) == 6 + lists
+    words = [block.text for block in answer.blocks if isinstance(block, Text)]
+    assert [("sampled: step 100, 200" in text) for text in words] == [True] * lists
+
+
+@pytest.mark.parametrize("fault", [500, (200, b"{"), 404])
+def test_a_chart_without_the_list_of_samples_is_drawn_all_the_same(fault: Any) -> None:
+    arguments = {"job_id": OK.job_id, "charts": "light"}
+    answer = answer_of(backend_of(Watched(OK, samples=fault)), TOOL, arguments, points=PLUGIN)
+    assert any(isinstance(block, Image) for block in answer.blocks)
 
 
 def test_validation_is_asked_for_only_where_the_run_has_some() -> None:

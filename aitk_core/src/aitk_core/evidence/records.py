@@ -83,6 +83,8 @@ class RunEvidence:
     """Jobs that run or wait, this one included; None where it was not asked."""
     peers: tuple[PeerRun, ...] | None = None
     """Finished runs of the same model, resolution, batch and GPU; None where it was not asked."""
+    sampled_steps: tuple[int, ...] | None = None
+    """Completed steps that sample files are named after, ascending; None where it was not asked."""
     collected_at: float
     """Unix seconds."""
     missing: Mapping[str, str] = field(factory=dict)

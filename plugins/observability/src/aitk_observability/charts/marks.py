@@ -1,8 +1,9 @@
-"""What happened at single steps: findings, and what the log says of saves, samples and resumes."""
+"""What happened at single steps: findings, saves, samples and resumes."""
 
 from __future__ import annotations
 
 from bisect import bisect_right
+from itertools import chain
 from typing import TYPE_CHECKING, Final
 
 from aitk_core.evidence.logevents import LogEventKind
@@ -81,13 +82,16 @@ def spike_steps(findings: Sequence[Finding]) -> set[int]:
 
 
 def event_lanes(evidence: RunEvidence, steps: tuple[int, int]) -> list[Lane]:
-    """Return what the log says of the run between two steps, a row for each kind."""
-    if evidence.log is None:
-        return []
+    """Return what happened in the run between two steps, a row for each kind.
+
+    The log says it, and of samples the names of their files: inside a run it is silent of them.
+    """
     # The log counts finished steps, so what follows the last step bears the next number.
     first, last = steps[0] - 1, steps[1] + 1
     found: dict[str, set[int]] = {}
-    for kind, step in _events(evidence.log.scan):
+    told = _events(evidence.log.scan) if evidence.log is not None else ()
+    sampled = ((LogEventKind.BASELINE_SAMPLING, step) for step in evidence.sampled_steps or ())
+    for kind, step in chain(told, sampled):
         for label, kinds, _ in _ROWS:
             if kind in kinds and first <= step <= last:
                 found.setdefault(label, set()).add(step)

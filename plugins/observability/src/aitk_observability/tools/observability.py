@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, Literal
 
+from attrs import evolve
+
 from aitk_core.evidence.collector import collect_run
 from aitk_core.records.results import Image, Link, Text, ToolResult
 from aitk_observability.report.sections import cut
 from aitk_observability.resources.uris import uris_of
+from aitk_observability.samples.look import sampled_steps
 from aitk_observability.tools.saved import config_context, saved_config
 
 if TYPE_CHECKING:
@@ -63,15 +66,17 @@ async def _charts(
     if wanted == "none":
         return ()
     theme: Literal["light", "dark"] = "dark" if wanted == "dark" else "light"
+    evidence = judged.evidence
+    if evidence.series and evidence.sampled_steps is None:
+        steps = await sampled_steps(context, evidence.job.id)
+        evidence = evolve(evidence, sampled_steps=steps)
 
     def draw() -> tuple[Block, ...]:
         from aitk_observability.charts.run import run_charts
 
         return tuple(
             block
-            for chart in run_charts(
-                judged.evidence, judged.findings, theme=theme, redact=context.redacted
-            )
+            for chart in run_charts(evidence, judged.findings, theme=theme, redact=context.redacted)
             for block in (Text(cut(chart.alt, _ALT_CHARS)), Image(data=chart.png))
         )
 
