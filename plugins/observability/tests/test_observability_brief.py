@@ -33,6 +33,14 @@ def test_a_brief_report_says_what_the_full_one_says(name: str) -> None:
     assert brief["not_assessed"] == sorted(full["run_report"]["not_assessed"])
 
 
+def test_no_report_leaves_it_to_silence_that_samples_were_not_looked_at() -> None:
+    full, brief = observe(RUNS["ok_200_steps"]), observe(RUNS["ok_200_steps"], detail="brief")
+    assert "evaluate-lora" in full.data["run_report"]["not_assessed"]["samples"]
+    assert "Samples: not looked at" in full.summary
+    assert "samples" in brief.data["not_assessed"]
+    assert "evaluate-lora" in brief.data["more"]
+
+
 @pytest.mark.parametrize("name", RUNS)
 def test_a_brief_report_fits_800_tokens_with_all_its_text(name: str) -> None:
     answer = observe(RUNS[name], detail="brief")

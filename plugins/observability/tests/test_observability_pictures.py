@@ -140,6 +140,8 @@ def test_an_evaluation_looks_at_the_samples_and_shows_a_sheet_of_them(sampled: A
     seen, without, sheet = sampled(use)
     told = seen.data["run_report"]["samples"]
     assert told["looked_at"] > 0
+    assert "samples" not in seen.data["run_report"]["not_assessed"]
+    assert "samples" in without.data["run_report"]["not_assessed"]
     assert kinds(seen) == [Text, Image]
     assert Picture.open(io.BytesIO(seen.blocks[1].data)).width >= 320
     assert without.data["run_report"]["samples"] == {

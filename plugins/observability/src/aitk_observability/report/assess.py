@@ -19,6 +19,12 @@ if TYPE_CHECKING:
 NOT_PASSED: Final = ("critical", "insufficient_evidence")
 """A run with something critical, or without a verdict, does not pass, whatever its mean says."""
 
+_SAMPLES: Final = "samples"
+"""The analyzer of sample images, which costs two requests for each and up to 48 MiB."""
+_WHERE_SAMPLES: Final = (
+    "not looked at: evaluate-lora checks them for black, noise, standing still and near copies"
+)
+
 
 @frozen(kw_only=True)
 class Judged:
@@ -38,7 +44,7 @@ class Judged:
     checkpoints: Mapping[str, Any]
     """Facts of the checkpoints analyzer."""
     not_assessed: Mapping[str, str]
-    """Analyzers that could not judge, and why."""
+    """Analyzers that could not judge or were not asked, and why."""
     notes: tuple[str, ...]
     """Analyzers that failed, with their distribution."""
     health: str
@@ -71,9 +77,8 @@ def judge(evidence: RunEvidence, outcomes: Outcomes, *, scoring_method: str) -> 
         errors=errors,
         liveness=sections.facts(analyses, "liveness"),
         checkpoints=sections.facts(analyses, "checkpoints"),
-        not_assessed={
-            name: analysis.reason for name, analysis in analyses.items() if not analysis.assessed
-        },
+        not_assessed=({} if _SAMPLES in analyses else {_SAMPLES: _WHERE_SAMPLES})
+        | {name: analysis.reason for name, analysis in analyses.items() if not analysis.assessed},
         notes=outcomes.notes,
         health=told.overall_health(
             findings,

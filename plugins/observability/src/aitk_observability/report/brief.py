@@ -43,7 +43,8 @@ def in_few_words(report: Mapping[str, Any]) -> dict[str, Any]:
         "next_step": _next(report["next_experiment"]),
         "missing": sorted(run["provenance"]["missing"]),
         "notes": [cut(note, _MESSAGE_CHARS) for note in run["notes"][:2]],
-        "more": "detail=full gives intervals, methods, evidence and remedies",
+        "more": "detail=full gives intervals, methods, evidence and remedies; "
+        "evaluate-lora looks at samples",
     }
 
 

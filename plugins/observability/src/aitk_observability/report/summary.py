@@ -25,6 +25,8 @@ def summarize(report: Mapping[str, Any]) -> str:
     ]
     lines.append(_loss(report["quality_analysis"]))
     lines.append(_speed(report["speed_analysis"]))
+    if "samples" in run["not_assessed"]:
+        lines.append(f"Samples: {run['not_assessed']['samples']}.")
     lines += [f"- {f['severity']} {f['code']}: {f['message']}" for f in run["findings"][:5]]
     step = report["next_experiment"]
     if step.get("recommendation_type"):
