@@ -161,7 +161,7 @@ async def _calls(url: str, counts_url: str, *, traced: bool) -> dict[str, Any]:
     }
 
 
-def measure(url: str, counts_url: str, traced: bool, told: Connection) -> None:  # noqa: FBT001
+def measure(url: str, counts_url: str, told: Connection, *, traced: bool) -> None:
     """Make the calls of one process and send what they cost."""
     told.send(asyncio.run(_calls(url, counts_url, traced=traced)))
 
@@ -170,8 +170,9 @@ def measured(url: str, *, uncapped: bool = False, traced: bool = False) -> dict[
     """Return the cost of a call, measured in a fresh process."""
     ours, theirs = multiprocessing.Pipe()
     asked = f"{url}/uncapped" if uncapped else url
-    arguments = (asked, f"{url}/counts", traced, theirs)
-    process = multiprocessing.get_context("spawn").Process(target=measure, args=arguments)
+    process = multiprocessing.get_context("spawn").Process(
+        target=measure, args=(asked, f"{url}/counts", theirs), kwargs={"traced": traced}
+    )
     process.start()
     result: dict[str, Any] = ours.recv()
     process.join()

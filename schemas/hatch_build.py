@@ -8,7 +8,7 @@ from typing import Any
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 
-class SchemaFiles(BuildHookInterface):  # type: ignore[misc, type-arg]  # hatchling has no types here
+class SchemaFiles(BuildHookInterface):
     """The wheel's build hook."""
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:

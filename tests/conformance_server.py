@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import uvicorn
 from mcp.server.streamable_http import EventMessage, EventStore
+from typing_extensions import override
 
 from aitk_core.application import Application
 from aitk_core.frontends.http.app import build_app
@@ -37,14 +38,14 @@ class MemoryEvents(EventStore):
         """Begin with none."""
         self._events: list[tuple[str, JSONRPCMessage | None]] = []
 
-    async def store_event(  # type: ignore[explicit-override]  # needs Python 3.12
-        self, stream_id: str, message: JSONRPCMessage | None
-    ) -> str:
+    @override
+    async def store_event(self, stream_id: str, message: JSONRPCMessage | None) -> str:
         """Keep one event and return its id."""
         self._events.append((stream_id, message))
         return str(len(self._events))
 
-    async def replay_events_after(  # type: ignore[explicit-override]  # needs Python 3.12
+    @override
+    async def replay_events_after(
         self, last_event_id: str, send_callback: EventCallback
     ) -> str | None:
         """Send the later events of the same stream and return the stream's id."""
@@ -61,9 +62,8 @@ class MemoryEvents(EventStore):
 class AnnouncingServer(uvicorn.Server):
     """Says where it listens, once it does."""
 
-    async def startup(  # type: ignore[explicit-override]  # needs Python 3.12
-        self, sockets: list[socket.socket] | None = None
-    ) -> None:
+    @override
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start, then write the address."""
         await super().startup(sockets)
         for listening in sockets or ():

@@ -259,7 +259,7 @@ def test_httpx_is_not_imported_before_the_first_request() -> None:
         "heavy = {'httpx', 'httpcore', 'numpy', 'mcp', 'jsonschema', 'cattrs'}\n"
         "print(sorted(heavy & set(sys.modules)))"
     )
-    done = subprocess.run(  # noqa: S603 - our own interpreter and program
+    done = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
     )
     assert done.stdout.strip() == "[]"

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     Answer = Callable[[httpx.Request], httpx.Response]
 
 URL = "http://backend.test"
-TOKEN = "geheim-1234567890"  # noqa: S105 - to look for in errors and logs
+TOKEN = "geheim-1234567890"
 JOB = {
     "id": "one",
     "name": "n",

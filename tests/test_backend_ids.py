@@ -132,8 +132,8 @@ def test_other_lists_of_gpus_are_refused_before_any_request(gpu_ids: Any) -> Non
     "name", ["", ".", "..", "a/b", "a\\b", "../x", " a", "a ", "a\nb", "\ud800", "x" * 201, None]
 )
 def test_a_name_that_is_not_one_folder_is_refused_before_any_request(name: Any) -> None:
-    call = lambda backend: backend.create_job(name, "0", CONFIG)  # noqa: E731 - one line a case
-    assert refused(call).details["faults"][0]["path"] == "/name"
+    fault = refused(lambda backend: backend.create_job(name, "0", CONFIG))
+    assert fault.details["faults"][0]["path"] == "/name"
 
 
 def test_names_that_people_give_pass() -> None:

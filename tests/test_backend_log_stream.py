@@ -13,6 +13,7 @@ import httpx
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from typing_extensions import override
 
 from aitk_core import errors
 from aitk_core.backend import logs
@@ -62,7 +63,7 @@ def as_json_reads(body: bytes) -> str:
 )
 def test_any_text_in_any_pieces_is_what_a_json_reader_makes_of_it(
     text: str,
-    ascii_only: bool,  # noqa: FBT001 - hypothesis passes by name
+    ascii_only: bool,
     order: list[str],
     indent: int | None,
     places: list[int],
@@ -175,13 +176,14 @@ class Endless(httpx.AsyncByteStream):
         self.pieces = pieces
         self.closed = False
 
-    # typing.override came with Python 3.12.
-    async def __aiter__(self) -> AsyncIterator[bytes]:  # type: ignore[explicit-override]
+    @override
+    async def __aiter__(self) -> AsyncIterator[bytes]:
         for piece in self.pieces():
             yield piece
             await asyncio.sleep(0)
 
-    async def aclose(self) -> None:  # type: ignore[explicit-override]
+    @override
+    async def aclose(self) -> None:
         self.closed = True
 
 

@@ -264,7 +264,7 @@ def test_version_and_help_are_there(aitk: Any) -> None:
 def process(*words: str) -> subprocess.Popen[str]:
     # Buffered, as for a person: short output is then written at the end only.
     environment = {k: v for k, v in os.environ.items() if k != "PYTHONUNBUFFERED"}
-    return subprocess.Popen(  # noqa: S603 - our own command
+    return subprocess.Popen(
         [sys.executable, "-m", "aitk_core", *words],
         env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         text=True, encoding="utf-8",

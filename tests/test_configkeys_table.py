@@ -177,7 +177,7 @@ def test_importing_the_room_reads_no_data_and_nothing_heavy() -> None:
         "read = table.key_table.cache_info().currsize\n"
         "sys.exit(f'{heavy} {read}' if heavy or read else 0)\n"
     )
-    done = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True)  # noqa: S603 - our own code
+    done = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True)
     assert (done.returncode, done.stderr) == (0, b"")
 
 

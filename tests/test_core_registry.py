@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from attrs import frozen
+from typing_extensions import override
 
 from aitk_core.application import Application
 from aitk_core.errors import InvalidSettingError
@@ -102,12 +103,14 @@ class Unmarked:
 
 
 class ThrowsWhenLookedAt:
-    def __dir__(self) -> list[str]:  # type: ignore[explicit-override]  # needs Python 3.12
+    @override
+    def __dir__(self) -> list[str]:
         raise RuntimeError("do not look")
 
 
 class BadRepr:
-    def __repr__(self) -> str:  # type: ignore[explicit-override]  # needs Python 3.12
+    @override
+    def __repr__(self) -> str:
         raise RuntimeError("no words")
 
 
@@ -381,7 +384,7 @@ def test_listing_tools_imports_nothing_heavy() -> None:
         "print(*({m.partition('.')[0] for m in sys.modules} & {'mcp', 'mcp_types', 'httpx',"
         " 'jsonschema', 'cattrs', 'numpy', 'PIL', 'starlette', 'pydantic', 'safetensors'}))"
     )
-    done = subprocess.run(  # noqa: S603 - our own command
+    done = subprocess.run(
         [sys.executable, "-c", code], check=True, capture_output=True, text=True, encoding="utf-8"
     )
     assert done.stdout.split() == []

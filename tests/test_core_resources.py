@@ -20,7 +20,7 @@ from aitk_core.specs import (
 from aitk_core.testing.plugins import fake_application, lazy, with_dispatcher
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from aitk_core.context import Session
     from aitk_core.dispatch import Dispatcher
@@ -86,6 +86,10 @@ def test_a_resource_that_cannot_be_read_has_a_typed_error(uri: str, code: str) -
     text.encode("utf-8")
 
 
+def rendering(name: str) -> Callable[[Dispatcher, Session], Any]:
+    return lambda dispatcher, session: dispatcher.render(name, {}, session)
+
+
 def test_a_prompt_is_rendered_and_its_required_arguments_are_asked_for() -> None:
     application = fake_application(**READERS)
     (message,) = with_dispatcher(application, lambda d, s: d.render("hello", {"name": "Ada"}, s))
@@ -93,7 +97,7 @@ def test_a_prompt_is_rendered_and_its_required_arguments_are_asked_for() -> None
     for name, code in (("hello", "INVALID_ARGUMENTS"), ("broken", "TOOL_EXECUTION_FAILED"),
                        ("unknown\ud800", "RESOURCE_NOT_FOUND")):  # fmt: skip
         with pytest.raises(errors.AitkError) as caught:
-            with_dispatcher(application, lambda d, s, name=name: d.render(name, {}, s))  # type: ignore[misc]  # bound early
+            with_dispatcher(application, rendering(name))
         assert caught.value.code == code
 
 

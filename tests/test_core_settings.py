@@ -103,7 +103,7 @@ def test_a_bad_file_is_refused_with_its_reason(
     [(word, True) for word in ("1", "true", "yes", "y", "on", "TRUE", " On ")]
     + [(word, False) for word in ("0", "false", "no", "n", "off", "OFF")],
 )
-def test_every_word_of_the_contract_is_a_boolean(word: str, value: bool) -> None:  # noqa: FBT001 - a parameter
+def test_every_word_of_the_contract_is_a_boolean(word: str, value: bool) -> None:
     given = source({"AITK_READ_ONLY": word})
     assert given.load("server", ServerSettings).read_only is value
 

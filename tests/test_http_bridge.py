@@ -263,7 +263,7 @@ def test_tokens_are_asked_for_where_the_settings_say_so(make: Make) -> None:
     wrong: dict[str, Any] = {"headers": {"X-API-Key": "guess"}}
     odd: dict[str, Any] = {"headers": {"X-API-Key": b"\xff\xfe"}}
     tool = {"content": '{"name":"echo"}'}
-    settings = HttpSettings(auth_token="s3cret")  # noqa: S106
+    settings = HttpSettings(auth_token="s3cret")
     health, tools, *calls = ask(
         make(),
         ("GET", "/health"),
@@ -279,7 +279,7 @@ def test_tokens_are_asked_for_where_the_settings_say_so(make: Make) -> None:
     assert calls[0].headers["www-authenticate"] == "Bearer"
     assert [error_of(found) for found in calls[1:3]] == [(403, "AUTH_INVALID")] * 2
     assert calls[3].status_code == 200
-    settings = HttpSettings(auth_token="s3cret", auth_for_health=True, auth_for_tools=True)  # noqa: S106
+    settings = HttpSettings(auth_token="s3cret", auth_for_health=True, auth_for_tools=True)
     guarded = ask(
         make(),
         *(("GET", path) for path in ("/health", "/tools")),
@@ -308,7 +308,7 @@ def test_calls_are_rate_limited_after_the_token_and_before_the_body(make: Make) 
 
 def test_pitfall_65_guessing_a_token_is_rate_limited(make: Make) -> None:
     settings = HttpSettings(
-        auth_token="s3cret",  # noqa: S106
+        auth_token="s3cret",
         rate_limit_enabled=True,
         rate_limit_max_requests=1,
     )
@@ -358,7 +358,7 @@ def test_what_is_rejected_is_logged_with_its_id_and_without_the_credential(
     make: Make, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO")
-    settings = HttpSettings(auth_token="s3cret")  # noqa: S106
+    settings = HttpSettings(auth_token="s3cret")
     asked = {"headers": {"X-API-Key": "my-guess", "X-Request-ID": "r-1"}}
     ask(make(), ("POST", "/mcp/tool", asked), settings=settings)
     assert "r-1 POST '/mcp/tool': AUTH_INVALID" in caplog.text

@@ -31,7 +31,7 @@ def scope(
     return {"headers": raw, "client": (peer, 5000), "server": (server, 8080)}
 
 
-def guard(failures: RateLimiter | None = None, token: str | None = "s3cret") -> TokenGuard:  # noqa: S107
+def guard(failures: RateLimiter | None = None, token: str | None = "s3cret") -> TokenGuard:
     return TokenGuard(HttpSettings(auth_token=token), failures)
 
 
@@ -87,7 +87,7 @@ def test_another_scheme_leaves_room_for_the_key() -> None:
 
 
 def test_a_token_beyond_ascii_is_compared_as_utf_8() -> None:
-    guard(token="schlüssel").check(scope(("x-api-key", "schlüssel")))  # noqa: S106
+    guard(token="schlüssel").check(scope(("x-api-key", "schlüssel")))
 
 
 @pytest.mark.parametrize("token", [None, ""])
@@ -242,7 +242,7 @@ def test_pitfall_122_changing_the_forwarded_value_gains_nothing_and_memory_stays
 
 HOSTS = HttpSettings(
     host="192.0.2.5",
-    auth_token="s3cret",  # noqa: S106
+    auth_token="s3cret",
     allowed_hosts=("train.example", "other.example:9000"),
     allowed_origins=("https://app.example", "http://dev.example:*"),
 )
@@ -346,12 +346,12 @@ def test_any_forwarded_bytes_give_a_client(value: bytes) -> None:
     )
 
 
-@pytest.mark.parametrize("host", ["0.0.0.0", "::", "", "192.0.2.5", "train.example"])  # noqa: S104
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "", "192.0.2.5", "train.example"])  # noqa: S104 - to be refused
 def test_pitfall_62_beyond_loopback_only_with_a_token(host: str) -> None:
     with pytest.raises(InvalidSettingError) as caught:
         check_listen(HttpSettings(host=host))
     assert "MCP_HTTP_AUTH_TOKEN" in caught.value.remedy
-    check_listen(HttpSettings(host=host, auth_token="s3cret"))  # noqa: S106
+    check_listen(HttpSettings(host=host, auth_token="s3cret"))
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.1.2.3", "::1", "[::1]", "localhost"])

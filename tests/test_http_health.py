@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from aitk_core.specs import ToolSpec
 
 MODULE = "throw_away_health_plugin"
-GUARDED = HttpSettings(auth_token="s3cret")  # noqa: S106
+GUARDED = HttpSettings(auth_token="s3cret")
 
 
 class Broken:
@@ -120,7 +120,7 @@ def test_health_names_broken_plugins_and_stays_alive() -> None:
 def test_reasons_are_for_those_who_hold_the_token() -> None:
     (public,) = get(opened(broken=True), "/health", settings=GUARDED)
     assert "reason" not in public.json()["problems"][0]
-    asks = HttpSettings(auth_token="s3cret", auth_for_health=True)  # noqa: S106
+    asks = HttpSettings(auth_token="s3cret", auth_for_health=True)
     token = {"X-API-Key": "s3cret"}
     (private,) = get(opened(broken=True), "/health", settings=asks, headers=token)
     assert private.json()["problems"][0]["reason"] == "RuntimeError: boom"
@@ -157,6 +157,6 @@ def test_many_who_ask_bother_the_backend_once_and_learn_nothing_of_its_bugs() ->
 
 
 def test_ready_asks_for_the_token_where_health_does() -> None:
-    asks = HttpSettings(auth_token="s3cret", auth_for_health=True)  # noqa: S106
+    asks = HttpSettings(auth_token="s3cret", auth_for_health=True)
     refused = get(opened(), "/ready", "/health", settings=asks)
     assert {error_of(found) for found in refused} == {(401, "AUTH_REQUIRED")}

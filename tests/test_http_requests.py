@@ -42,7 +42,7 @@ json_values = st.recursive(
 
 
 @given(json_values, st.booleans())
-def test_any_json_is_read_as_it_was_written(value: object, ascii_only: bool) -> None:  # noqa: FBT001
+def test_any_json_is_read_as_it_was_written(value: object, ascii_only: bool) -> None:
     assert parse_json(json.dumps(value, ensure_ascii=ascii_only).encode()) == value
 
 

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from aitk_core.protocols import ToolContext
 
 MODULE = "throw_away_server_plugin"
-TOKEN = "s3cret"  # noqa: S105
+TOKEN = "s3cret"
 PATIENCE_S = 20.0
 """Ends a test that hangs; nothing takes a fraction of it."""
 
@@ -235,7 +235,7 @@ def test_pitfall_61_odd_bytes_in_a_credential_are_answered_in_the_envelope(
 @pytest.mark.parametrize("chunked", [False, True])
 def test_a_body_above_the_limit_is_answered_while_it_is_still_sent(
     application: Application,
-    chunked: bool,  # noqa: FBT001
+    chunked: bool,
 ) -> None:
     async def run() -> None:
         settings = HttpSettings(max_body_bytes=1000)
@@ -390,7 +390,7 @@ def test_a_port_that_is_taken_is_a_usage_error(application: Application) -> None
     [
         HttpSettings(host="no.such.name.invalid", auth_token=TOKEN),
         HttpSettings(port=70_000),
-        HttpSettings(host="0.0.0.0"),  # noqa: S104
+        HttpSettings(host="0.0.0.0"),  # noqa: S104 - to be refused
     ],
 )
 def test_an_address_that_cannot_be_used_is_a_usage_error(

@@ -252,7 +252,7 @@ def test_a_legacy_answer_that_does_not_fit_counts_as_cancelled() -> None:
 def test_a_client_that_only_opens_web_pages_is_asked_no_question(
     version: str,
     declared: dict[str, Any] | None,
-    asks: bool,  # noqa: FBT001 - an expected value
+    asks: bool,
 ) -> None:
     # The client library has no switch for it: it declares forms along with pages.
     capabilities = t.ClientCapabilities.model_validate({"elicitation": declared})

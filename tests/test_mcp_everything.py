@@ -95,7 +95,7 @@ def test_keywords_of_json_schema_2020_12_reach_the_client(mode: str) -> None:
 def test_progress_reaches_who_asked_for_it(mode: str) -> None:
     seen: list[tuple[float, float | None]] = []
 
-    async def note(progress: float, total: float | None, message: str | None) -> None:  # noqa: ARG001
+    async def note(progress: float, total: float | None, message: str | None) -> None:  # noqa: ARG001 - by name
         seen.append((progress, total))
 
     async def use(client: Client) -> None:

@@ -28,7 +28,7 @@ pytestmark = [pytest.mark.packaging, pytest.mark.timeout(600)]
 def run(*command: str | Path, cwd: Path, **more: str) -> subprocess.CompletedProcess[str]:
     kept = ("PYTHON", "VIRTUAL", "AI_TOOLKIT", "AITK", "MCP_HTTP")
     environment = {k: v for k, v in os.environ.items() if not k.startswith(kept)}
-    done = subprocess.run(  # noqa: S603 - our own commands
+    done = subprocess.run(
         [*map(str, command)],
         cwd=cwd,
         env=environment | more,
@@ -102,7 +102,7 @@ def test_contracts_travel_inside_the_wheel(installed: Path) -> None:
 
 
 def test_doctor_reports_the_broken_plugin_and_fails(installed: Path) -> None:
-    done = subprocess.run(  # noqa: S603 - our own command
+    done = subprocess.run(
         [installed / "bin" / "aitk", "doctor", "--json", "--backend-url", "http://127.0.0.1:9"],
         cwd=installed,
         check=False,
@@ -152,7 +152,7 @@ def test_third_party_tool_is_listed_and_runs_over_http(installed: Path) -> None:
         port = probe.getsockname()[1]
         probe.close()
         environment = {"PATH": os.environ["PATH"], "HOME": str(installed)}
-        server = subprocess.Popen(  # noqa: S603 - our own command
+        server = subprocess.Popen(
             [installed / "bin" / "aitk", "serve", "--port", str(port), "--backend-url", url],
             env=environment,
             cwd=installed,

@@ -228,7 +228,7 @@ def test_a_verdict_on_noise_is_held_against_its_stated_rate(
     tmp_path: Path,
     rate: float,
     unit: str,
-    fails: bool,  # noqa: FBT001 - one column
+    fails: bool,
 ) -> None:
     stated = FalseAlarmRate(rate=rate, unit=unit, source="ours: a test")
 

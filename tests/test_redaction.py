@@ -29,13 +29,13 @@ HUB = "hf_" + "a1B2" * 8
 
 @given(st.text(), st.text())
 def test_no_text_keeps_a_secret(before: str, after: str) -> None:
-    secret = "s3cret-token"  # noqa: S105 - invented
+    secret = "s3cret-token"
     assert secret not in Redactor([secret]).text(f"{before}{secret}{after}")
 
 
 @pytest.mark.parametrize("ensure_ascii", [True, False])
-def test_a_secret_goes_from_a_json_text_too(ensure_ascii: bool) -> None:  # noqa: FBT001 - a parameter
-    secret = 'p"ss\\wörd'  # noqa: S105 - invented
+def test_a_secret_goes_from_a_json_text_too(ensure_ascii: bool) -> None:
+    secret = 'p"ss\\wörd'
     text = json.dumps({"key": f"a{secret}b"}, ensure_ascii=ensure_ascii)
     assert json.loads(Redactor([secret]).text(text)) == {"key": "a[redacted]b"}
 
@@ -70,7 +70,7 @@ def test_tokens_in_a_log_never_leave(application_with: Callable[..., Application
 
 
 def test_the_error_of_a_resource_and_of_a_prompt_is_redacted() -> None:
-    secret = "tok-123456"  # noqa: S105 - invented
+    secret = "tok-123456"
 
     async def refuse(*_arguments: Any) -> Any:
         raise NotFoundError(f"no {secret}", remedy=f"not {secret}", key=secret)

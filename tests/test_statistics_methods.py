@@ -31,7 +31,7 @@ def test_every_method_names_its_sources() -> None:
 )
 def test_the_table_and_the_records_import_no_numpy(module: str) -> None:
     code = f"import sys, aitk_core.statistics{module}; sys.exit('numpy' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0  # noqa: S603 - our own interpreter
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 def test_a_result_shows_the_settings_as_they_were_used() -> None:

@@ -107,7 +107,8 @@ class Dispatcher:
                     break
             else:
                 raise InvalidSettingError(f"no plugin declares settings {kind.__name__}")
-        return self._records[kind]  # type: ignore[no-any-return]  # keyed by its own class
+        known: T = self._records[kind]
+        return known
 
     def close(self) -> None:
         """Let go of the dispatcher's own workers."""

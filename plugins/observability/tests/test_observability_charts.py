@@ -341,7 +341,7 @@ assert run_charts(run_evidence([0.3, 0.2]), ())
 assert "matplotlib" in sys.modules
 assert "matplotlib.pyplot" not in sys.modules
 """
-    subprocess.run([sys.executable, "-W", "error", "-c", code], check=True)  # noqa: S603 - ours
+    subprocess.run([sys.executable, "-W", "error", "-c", code], check=True)
 
 
 def test_a_settings_file_of_the_user_changes_nothing(tmp_path: Path) -> None:
@@ -363,7 +363,7 @@ from aitk_observability.charts.run import run_charts
 (chart,) = run_charts(run_evidence([0.3, 0.2, 0.1] * 50), ())
 print(hashlib.sha256(chart.png).hexdigest())
 """
-    done = subprocess.run(  # noqa: S603 - ours
+    done = subprocess.run(
         [sys.executable, "-c", code],
         env=os.environ | {"MATPLOTLIBRC": str(file)},
         check=True,

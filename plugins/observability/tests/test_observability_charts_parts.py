@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from itertools import pairwise
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -34,9 +35,14 @@ SERIES = st.lists(st.one_of(POSITIVE, st.floats(0.01, 2.0)), min_size=1, max_siz
 
 
 def finding(code: str, step: int | None, **more: str) -> Finding:
-    fields = {"category": "quality", "severity": "critical", "message": "m", "method": "m_v1"}
+    fields: dict[str, Any] = {
+        "category": "quality",
+        "severity": "critical",
+        "message": "m",
+        "method": "m_v1",
+    }
     reference = EvidenceRef(source="metrics", first_step=step)
-    return Finding(code=code, evidence=(reference,), **(fields | more))  # type: ignore[arg-type]
+    return Finding(code=code, evidence=(reference,), **(fields | more))
 
 
 @given(SERIES, st.sampled_from([{}, {"may_be_log": False}, {"from_zero": True}]))
@@ -123,9 +129,11 @@ def test_there_are_never_more_blocks_than_a_line_can_show(count: int) -> None:
 @given(
     st.lists(st.floats(1e-6, 1e6), min_size=1, max_size=700), st.sampled_from(["mean", "median"])
 )
-def test_blocks_hold_every_value_once(values: list[float], centre: str) -> None:
+def test_blocks_hold_every_value_once(
+    values: list[float], centre: Literal["mean", "median"]
+) -> None:
     array, steps = np.array(values), np.arange(len(values)) * 3
-    blocks = blocks_of(array, steps, centre=centre)  # type: ignore[arg-type]
+    blocks = blocks_of(array, steps, centre=centre)
     assert blocks.n == len(values)
     assert (np.diff(blocks.steps) > 0).all()
     assert (blocks.low <= blocks.high).all()

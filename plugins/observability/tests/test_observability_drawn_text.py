@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 PLUGIN = tuple(entry_points(group="aitk.plugins", name="observability"))
 RUN = recorded_runs()["ok_200_steps"]
-SECRET = "my-own-secret-of-the-server"  # noqa: S105 - invented
+SECRET = "my-own-secret-of-the-server"
 HUB = "hf_" + "a1B2" * 8
 STEERING = "\x00\x1b\u202e\u2066\u200f\u200b\u2028\n\r"
 FORMULAS = (

@@ -345,7 +345,7 @@ def test_scoring_imports_nothing_heavy() -> None:
         "print([m for m in ('numpy', 'httpx', 'mcp', 'cattrs', 'jsonschema') if m in sys.modules])"
     )
     # Fixed code, this interpreter.
-    answer = subprocess.run(  # noqa: S603
+    answer = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, check=True, encoding="utf-8"
     )
     assert answer.stdout.strip() == "[]"

@@ -10,6 +10,7 @@ import math
 from array import array
 from functools import reduce
 from importlib.metadata import entry_points
+from operator import methodcaller
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -274,7 +275,7 @@ def test_a_series_of_several_pages_is_whole() -> None:
 @pytest.mark.parametrize(("length", "refused_too"), [(29, False), (30, True), (31, True)])
 def test_a_table_that_is_too_long_is_refused_and_never_cut(
     length: int,
-    refused_too: bool,  # noqa: FBT001 - a parameter
+    refused_too: bool,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(series, "_MOST_VALUES", 60)
@@ -326,7 +327,7 @@ def test_a_config_is_what_the_job_has_stored(mode: str) -> None:
 
 
 def test_a_config_is_shown_without_secrets() -> None:
-    secret = 'p"ss\\word'  # noqa: S105 - invented
+    secret = 'p"ss\\word'
     hub = "hf_" + "a1B2" * 8
     config = {"config": {"name": "x", "hub": hub, secret: [f"my {secret}"]}}
     text = read("config", changed(RUN, job_config=json.dumps(config)), AI_TOOLKIT_AUTH=secret).text
@@ -494,5 +495,5 @@ def test_a_tool_that_is_switched_off_is_not_read_through_a_resource() -> None:
     opened = application(AITK_EXCLUDE_TOOLS="get-training-observability,get-training-logs")
     for what in ("report", "log"):
         uri = f"aitk://runs/{RUN.job_id}/{what}"
-        _, data = refused(opened, lambda c, uri=uri: c.read_resource(uri), mode="auto")  # type: ignore[misc]  # bound early
+        _, data = refused(opened, methodcaller("read_resource", uri), mode="auto")
         assert data["code"] == "NOT_PERMITTED"

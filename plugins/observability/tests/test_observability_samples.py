@@ -255,7 +255,7 @@ def test_a_change_of_few_pixels_or_few_levels_is_no_standing_still(kind: str, qu
 
 
 @pytest.mark.parametrize(("kind", "is_limited"), [("jpg", True), ("JPEG", True), ("png", False)])
-def test_the_check_of_stillness_tells_what_lossy_files_hide(kind: str, is_limited: bool) -> None:  # noqa: FBT001 - a parameter
+def test_the_check_of_stillness_tells_what_lossy_files_hide(kind: str, is_limited: bool) -> None:
     samples = [
         evolve(sample(step, 0, natural(step)), path=f"/s/1__{step:09d}_0.{kind}") for step in (0, 9)
     ]
@@ -445,5 +445,5 @@ def test_the_analyzer_is_declared_for_samples_and_loads_nothing_heavy() -> None:
         "print(sorted({'numpy', 'PIL'} & set(sys.modules)))"
     )
     command = [sys.executable, "-c", script]
-    shown = subprocess.run(command, capture_output=True, check=True)  # noqa: S603 - our own text
+    shown = subprocess.run(command, capture_output=True, check=True)
     assert shown.stdout.strip() == b"[]"

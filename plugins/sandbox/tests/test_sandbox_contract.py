@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from aitk_sandbox.server import Sandbox
 
 CONTRACT = Path(__file__).parents[3] / "tests" / "test_backend_live_contract.py"
-TOKEN = "contract-token"  # noqa: S105 - of this test's own server
+TOKEN = "contract-token"
 
 
 def test_live_contract_holds_for_the_sandbox(tmp_path: Path) -> None:

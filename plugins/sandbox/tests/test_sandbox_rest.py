@@ -30,7 +30,7 @@ RECORDED: list[dict[str, Any]] = json.loads(
     (Path(__file__).parent / "recordings" / "rest.json").read_text(encoding="utf-8")
 )
 BY_NAME = {item["name"][4:]: item for item in RECORDED}
-TOKEN = "test-token-123"  # noqa: S105 - the invented one of the recordings
+TOKEN = "test-token-123"
 TIMES = ("created_at", "updated_at", "wall_time")
 VERBATIM = ("log_", "loss_")
 """Recordings whose byte counts depend on the recorded folder names."""

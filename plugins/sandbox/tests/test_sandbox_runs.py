@@ -339,7 +339,7 @@ def test_a_port_in_use_is_an_invalid_setting(tmp_path: Path) -> None:
 def test_the_token_guards_a_running_sandbox(tmp_path: Path) -> None:
     async def story() -> None:
         async with (
-            running(tmp_path / "data", token="word") as sandbox,  # noqa: S106 - invented
+            running(tmp_path / "data", token="word") as sandbox,
             httpx.AsyncClient(base_url=sandbox.url) as http,
         ):
             assert (await http.get("/api/auth")).status_code == 401

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given
@@ -10,6 +11,9 @@ from hypothesis import strategies as st
 from aitk_core.errors import InvalidArgumentsError
 from aitk_training.configs.archs import archs, resolve_arch, source_version
 from aitk_training.configs.name_rules import judge_name, table_rules, words_of
+
+if TYPE_CHECKING:
+    from aitk_training.configs.name_rules import NameRule
 
 NAMES_AND_ARCHS = [
     ("black-forest-labs/FLUX.1-schnell", "flux"),
@@ -143,12 +147,12 @@ def test_an_arch_that_contradicts_the_name_is_obeyed_and_said() -> None:
 
 
 @pytest.mark.parametrize("rule", table_rules(), ids=lambda rule: str(rule.text))
-def test_a_rule_is_made_of_the_words_of_each_architecture_it_names(rule: object) -> None:
-    for arch_id in rule.archs:  # type: ignore[attr-defined]
+def test_a_rule_is_made_of_the_words_of_each_architecture_it_names(rule: NameRule) -> None:
+    for arch_id in rule.archs:
         arch = archs()[arch_id]
         names = [arch.id, arch.label, arch.default_name_or_path]
         glued = " ".join("".join(words_of(name)) for name in names)
-        for phrase in rule.phrases:  # type: ignore[attr-defined]
+        for phrase in rule.phrases:
             assert "".join(phrase) in glued
 
 
@@ -177,5 +181,5 @@ def test_importing_the_configs_reads_neither_yaml_nor_the_table() -> None:
         "read = archs.arch_table.cache_info().currsize\n"
         "sys.exit(f'{heavy} {read}' if heavy or read else 0)\n"
     )
-    done = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True)  # noqa: S603 - our own code
+    done = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True)
     assert (done.returncode, done.stderr) == (0, b"")

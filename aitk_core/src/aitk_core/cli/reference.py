@@ -37,7 +37,9 @@ def _section(spec: ToolSpec, contracts: ContractStore) -> list[str]:
     if properties:
         required = spec.input_schema.get("required", ())
         lines += ["| argument | type | default | meaning |", "|---|---|---|---|"]
-        lines += [_argument(name, p, name in required) for name, p in properties.items()]
+        lines += [
+            _argument(name, p, is_required=name in required) for name, p in properties.items()
+        ]
     else:
         lines.append("No arguments.")
     lines.append("")
@@ -51,7 +53,7 @@ def _section(spec: ToolSpec, contracts: ContractStore) -> list[str]:
     return lines
 
 
-def _argument(name: str, schema: Mapping[str, Any], is_required: bool) -> str:  # noqa: FBT001 - one cell
+def _argument(name: str, schema: Mapping[str, Any], *, is_required: bool) -> str:
     default = "required" if is_required else _code(schema.get("default"))
     bounds = [
         f"{word} {schema[key]}"

@@ -10,7 +10,7 @@ Patches and configs may be hostile: both are bounded before they are used.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, get_args
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, cast, get_args
 
 from attrs import frozen
 
@@ -279,7 +279,7 @@ def _operation(index: int, row: Any) -> Operation:
         raise InvalidArgumentsError(f"operation {index} must have a value")
     # Operation itself refuses a name that is none.
     value = None if name == "remove" else row["value"]
-    return Operation(op=name, path=path, value=value)  # type: ignore[arg-type]
+    return Operation(op=cast("OperationName", name), path=path, value=value)
 
 
 def _own_place(path: str, taken: list[Keys]) -> Keys:

@@ -9,6 +9,7 @@ learning rate is read from the log's bars, which show it at every step.
 from __future__ import annotations
 
 import asyncio
+import math
 from array import array
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -209,7 +210,7 @@ def _of_bars(key: str, steps: Sequence[int], values: Sequence[float]) -> Series 
     rows = [
         (step, value)
         for step, value in zip(steps, values, strict=True)
-        if value == value  # noqa: PLR0124 - NaN: that bar did not show it
+        if not math.isnan(value)  # that bar did not show it
     ]
     if not rows:
         return None

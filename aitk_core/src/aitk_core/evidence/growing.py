@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from array import array
 from typing import TYPE_CHECKING, Final
 
@@ -113,7 +114,7 @@ class GrowingSeries:
 
 def _differ(one: float, other: float) -> bool:
     """Compare, NaN being the same as NaN."""
-    return one != other and (one == one or other == other)  # noqa: PLR0124 - NaN is not itself
+    return one != other and not (math.isnan(one) and math.isnan(other))
 
 
 class GrowingLog:

@@ -7,6 +7,7 @@ calls them.
 from __future__ import annotations
 
 import secrets
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 
 from starlette.applications import Starlette
@@ -89,7 +90,7 @@ class _Gate:
 
 
 def _refused(_request: Request, error: Exception) -> Response:
-    if isinstance(error, HTTPException) and error.status_code != 404:  # noqa: PLR2004 - not found
+    if isinstance(error, HTTPException) and error.status_code != HTTPStatus.NOT_FOUND:
         return Response(status_code=error.status_code)
     headers = {"cache-control": "private, no-cache, no-store, max-age=0, must-revalidate"}
     return HTMLResponse(_NOT_FOUND_PAGE, status_code=404, headers=headers)

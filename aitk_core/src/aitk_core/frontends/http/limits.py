@@ -70,7 +70,7 @@ class ClientAddress:
             return str(client[0])
         if self._trusted and self._trusts(peer):
             peer = self._forwarded(scope, peer)
-        if peer.version == 6:  # noqa: PLR2004 - the protocol's version
+        if isinstance(peer, ipaddress.IPv6Address):
             return str(ipaddress.ip_network((peer, _IPV6_CLIENT_BITS), strict=False))
         return str(peer)
 

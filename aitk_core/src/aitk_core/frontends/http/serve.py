@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 import uvicorn
+from typing_extensions import override
 
 from aitk_core.errors import InvalidSettingError
 from aitk_core.frontends.http.app import build_app
@@ -99,16 +100,14 @@ class Server(uvicorn.Server):
         super().__init__(config)
         self._before_exit = before_exit
 
-    def handle_exit(  # type: ignore[explicit-override]  # needs Python 3.12
-        self, sig: int, frame: FrameType | None
-    ) -> None:
+    @override
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Begin to end: open streams would otherwise hold the server until it gives up."""
         self._before_exit()
         super().handle_exit(sig, frame)
 
-    async def _serve(  # type: ignore[explicit-override]  # needs Python 3.12
-        self, sockets: list[socket.socket] | None = None
-    ) -> None:
+    @override
+    async def _serve(self, sockets: list[socket.socket] | None = None) -> None:
         await super()._serve(sockets)
         # Uvicorn would raise the signal again; ending was what it asked for.
         self._captured_signals.clear()

@@ -12,6 +12,7 @@ from mcp.server.lowlevel import NotificationOptions, Server
 from mcp.server.request_state import RequestStateBoundary, RequestStateSecurity
 from mcp.server.subscriptions import InMemorySubscriptionBus, ListenHandler
 from mcp.shared.exceptions import MCPError
+from typing_extensions import override
 
 from aitk_core import __version__
 from aitk_core.errors import AitkError
@@ -44,7 +45,8 @@ class AitkServer(Server[Any]):
     listen: ListenHandler
     bus: InMemorySubscriptionBus
 
-    def create_initialization_options(  # type: ignore[explicit-override]  # needs Python 3.12
+    @override
+    def create_initialization_options(
         self,
         notification_options: NotificationOptions | None = None,
         *arguments: Any,

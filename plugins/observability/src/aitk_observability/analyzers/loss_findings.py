@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     )
 
 _LR_PATH: Final = "config.process.0.train.lr"
+_CRITICAL_NANS: Final = 3
+"""STATS.md section 1."""
 _UNKNOWN_START: Final = {
     "noise_level": ("whether the run was ever better",),
     "noise_level_since_start": (
@@ -83,7 +85,7 @@ def nan_from_log(evidence: RunEvidence) -> Finding:
     return Finding(
         code="LOSS_NONFINITE",
         category="quality",
-        severity="critical" if count >= 3 else "warning",  # noqa: PLR2004 - STATS.md section 1
+        severity="critical" if count >= _CRITICAL_NANS else "warning",
         message=f"the trainer printed 'loss is nan' {count} times",
         n=count,
         method="log_nan_line_v1",

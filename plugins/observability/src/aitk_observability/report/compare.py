@@ -25,6 +25,7 @@ NO_RANKING: Final[Mapping[str, Any]] = {
     "score_spread": None,
 }
 _SHOWN: Final = 10
+_DIFFERENCES: Final = 3
 _WHOLE: Final = 10
 """Runs shown with their run report in brief; about 1,200 tokens each."""
 
@@ -125,8 +126,9 @@ def summarize(data: Mapping[str, Any]) -> str:
             line += told["verdict"].replace("_", " ")
         if told.get("differences"):
             paths = [d["path"].removeprefix("config.process.0.") for d in told["differs_in"]]
-            line += f"; differs in {', '.join(paths[:3])}"
-            line += f" and {told['differences'] - 3} more" if told["differences"] > 3 else ""  # noqa: PLR2004 - as above
+            line += f"; differs in {', '.join(paths[:_DIFFERENCES])}"
+            more = told["differences"] - _DIFFERENCES
+            line += f" and {more} more" if more > 0 else ""
         lines.append(line)
     if len(entries) > _SHOWN:
         lines.append(f"... and {len(entries) - _SHOWN} more")

@@ -160,7 +160,9 @@ def memory(seen: Situation) -> Iterator[Candidate]:
     ):
         if seen.at(*path.split(".")) is False:
             changes = {path: True}
-            yield _less_memory(seen, finding, parameter, False, True, changes)  # noqa: FBT003
+            yield _less_memory(
+                seen, finding, parameter, current=False, proposed=True, changes=changes
+            )
 
 
 def _smaller(sizes: tuple[int, ...]) -> tuple[int, ...] | None:

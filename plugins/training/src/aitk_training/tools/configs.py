@@ -30,6 +30,8 @@ _LISTED: Final = 200
 _SHOWN_CHARS: Final = 80_000
 """About 20,000 tokens, above which clients cut or refuse an answer."""
 _PROMPT_CHARS: Final = 500
+_CHECKPOINTS: Final = 6
+"""Steps of the newest ones that are named."""
 
 
 def store_of(context: ToolContext) -> ConfigStore:
@@ -123,8 +125,7 @@ async def get_training_info(arguments: GetTrainingInfo, context: ToolContext) ->
 
 
 def _info_text(name: str, info: TrainingInfo) -> str:
-    lines = [f"Training information for '{name}':", ""]
-    lines += bullets(
+    known = bullets(
         (
             ("Trigger word", one_line(info.trigger_word)),
             ("Model", one_line(info.model)),
@@ -139,8 +140,8 @@ def _info_text(name: str, info: TrainingInfo) -> str:
             ("Checkpoints that survive", _checkpoints(info)),
         )
     )
-    if len(lines) == 2:  # noqa: PLR2004 - nothing below the header
-        lines.append("The config says nothing about a training run.")
+    lines = [f"Training information for '{name}':", ""]
+    lines += known or ["The config says nothing about a training run."]
     lines += [
         f"- Conflict: {each.field} is {one_line(repr(each.config))} in the config, "
         f"{one_line(repr(each.metadata))} in training_metadata; the run goes by the config"
@@ -161,5 +162,5 @@ def _checkpoints(info: TrainingInfo) -> str:
     if not info.kept_checkpoints:
         return "only the final weights"
     steps = info.kept_checkpoints
-    shown = ", ".join(map(str, steps[-6:]))
-    return f"steps {'..., ' if len(steps) > 6 else ''}{shown} and the final weights"  # noqa: PLR2004 - as cut
+    shown = ", ".join(map(str, steps[-_CHECKPOINTS:]))
+    return f"steps {'..., ' if len(steps) > _CHECKPOINTS else ''}{shown} and the final weights"

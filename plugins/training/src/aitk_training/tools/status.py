@@ -36,6 +36,8 @@ T = TypeVar("T")
 AgeSince = Literal["launched", "queued", "created"]
 
 _LISTED: Final = 50
+_AHEAD: Final = 5
+"""Jobs ahead in the queue that are named."""
 """Ours: running and waiting jobs named in an overview; list-training-jobs pages through all."""
 
 
@@ -290,9 +292,10 @@ def _queue_text(queue: QueueState | None) -> str:
         return ""
     on = {True: "on", False: "switched off", None: "state unknown"}[queue.is_running]
     ahead = ", ".join(
-        f"{name_of(each.name)} ({one_line(each.status, 40)})" for each in queue.behind[:5]
+        f"{name_of(each.name)} ({one_line(each.status, 40)})" for each in queue.behind[:_AHEAD]
     )
-    more = f" and {len(queue.behind) - 5} more" if len(queue.behind) > 5 else ""  # noqa: PLR2004 - as cut
+    left_out = len(queue.behind) - _AHEAD
+    more = f" and {left_out} more" if left_out > 0 else ""
     behind = f", behind {ahead}{more}" if ahead else ""
     place = "" if queue.position is None else f"number {queue.position} "
     return f"{place}in the queue of GPU {one_line(queue.gpu_ids, 40)} ({on}){behind}"
