@@ -199,6 +199,18 @@ def test_the_check_is_not_longer_than_the_run_and_shows_what_the_config_says() -
     assert check.current["noise_scheduler"] == "ddpm"
 
 
+def test_what_the_check_shows_of_a_hostile_config_is_short_and_plain() -> None:
+    config = copy.deepcopy(job_config())
+    process = config["config"]["process"][0]
+    process["model"] |= {"name_or_path": "m\n\u202e" * 9000, "is_v_pred": {"x": "y" * 9000}}
+    process["datasets"] = [{"folder_path": f"/d/{n}/" + "z" * 900} for n in range(100)]
+    current = proposals(run_evidence(at_noise_level(), job=job_row(config=config)))[0].current
+    text = json.dumps(current)
+    assert len(text) < 2500
+    assert current["model"].isprintable()
+    assert "is_v_pred" not in current
+
+
 def test_overfitting_from_the_first_validation_on_proposes_a_lower_rate_not_one_step() -> None:
     losses = [0.3 + 0.01 * (i % 7) for i in range(200)]
     rising = series_of([0.5, 0.6, 0.7, 0.8, 0.9], key="val/loss", steps=[0, 50, 100, 150, 199])

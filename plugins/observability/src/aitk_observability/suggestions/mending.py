@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from aitk_core.statistics.methods import METHODS
+from aitk_observability.samples.labels import plain
 from aitk_observability.suggestions.candidate import Candidate
 from aitk_observability.suggestions.situation import BROKEN, MEMORY
 
@@ -23,6 +24,9 @@ _DOUBT: Final = (
     "be, see base_model_fit."
 )
 _FITTING: Final = ("model", "dataset", "noise_scheduler", "text_encoder")
+_VALUE_CHARS: Final = 200
+_FOLDERS: Final = 5
+"""Ours: as many as a person reads."""
 _SIZES: Final = (1024, 768, 512)
 """Steps of the largest bucket (failures catalogue, CUDA_OOM)."""
 _BURNING_RATE: Final = 1e-3
@@ -61,18 +65,10 @@ def base_model_fit(seen: Situation) -> Iterator[Candidate]:
     if finding is None:
         return
     config, enough = seen.evidence.config, METHODS["noise_level_v1"].minimum_n
-    said = {
-        "model": config.model_name,
-        "arch": config.arch,
-        "is_v_pred": seen.at("model", "is_v_pred"),
-        "noise_scheduler": config.noise_scheduler,
-        "train_text_encoder": seen.at("train", "train_text_encoder"),
-        "datasets": list(config.dataset_paths) or None,
-    }
     yield Candidate(
         recommendation_type="stability",
         parameter="base_model_fit",
-        current={name: value for name, value in said.items() if value is not None} or None,
+        current=_base_of(seen) or None,
         proposed={"check": list(_FITTING)},
         motivated_by=(finding.code,),
         rationale=f"{finding.code}: {finding.message}. A LoRA starts without effect, so the first "
@@ -89,6 +85,24 @@ def base_model_fit(seen: Situation) -> Iterator[Candidate]:
         "of these few steps shows whether a correction helped",
         steps=enough if config.steps is None else min(enough, config.steps),
     )
+
+
+def _base_of(seen: Situation) -> dict[str, Any]:
+    """Return what the config says of the base, as far as it says it; texts short and plain."""
+    config = seen.evidence.config
+    texts = {
+        "model": config.model_name,
+        "arch": config.arch,
+        "noise_scheduler": config.noise_scheduler,
+    }
+    switches = {
+        "is_v_pred": seen.at("model", "is_v_pred"),
+        "train_text_encoder": seen.at("train", "train_text_encoder"),
+    }
+    told: dict[str, Any] = {k: plain(v, _VALUE_CHARS) for k, v in texts.items() if v is not None}
+    told |= {k: v for k, v in switches.items() if isinstance(v, bool)}
+    folders = [plain(path, _VALUE_CHARS) for path in config.dataset_paths[:_FOLDERS]]
+    return told | ({"datasets": folders} if folders else {})
 
 
 def learning_rate(seen: Situation) -> Iterator[Candidate]:
