@@ -1,7 +1,8 @@
 """Logs of other people's runs with their true causes, and how often a failure's cause is named.
 
-The logs are held in one JSON file (`benchmarks/heldout_logs.json`, whose `about` says what it
-is). Nothing here reads a log: the caller runs the analyzers and hands over what they found.
+A corpus of logs is one JSON file (`benchmarks/heldout_logs.json` and `heldout_logs_b.json`, whose
+`about` say what they are). Nothing here reads what a log says: the caller runs the analyzers and
+hands over what they found.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from aitk_core.records.findings import Finding
 from aitk_core.statistics.rates import binomial_interval
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
     from aitk_core.evidence.failures import FailureCatalogue
@@ -148,6 +149,49 @@ def figures(answers: Sequence[Answer]) -> dict[str, dict[str, Any]]:
         "precision": _share(right, len(named)),
         "unknown": _share(sum(a.cause is None for a in nameless), len(nameless)),
     }
+
+
+def pooled(name: str, parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return the figures of several sets of logs as those of one.
+
+    Args:
+        name: Of the whole, for `data` of its calibration.
+        parts: What was measured of each set, all with the same entries: counts, shares as
+            `figures` returns them, and `calibration`, rows by `stated`.
+
+    Returns:
+        As a part. Counts are summed, intervals are of the sums, and stated means are weighted by
+        findings.
+    """
+    whole: dict[str, Any] = {}
+    for key, value in parts[0].items():
+        values = [part[key] for part in parts]
+        if key == "calibration":
+            whole[key] = _rows(name, [row for rows in values for row in rows])
+        elif isinstance(value, dict):
+            whole[key] = _share(sum(v["count"] for v in values), sum(v["of"] for v in values))
+        else:
+            whole[key] = sum(values)
+    return whole
+
+
+def _rows(name: str, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    found = []
+    for stated in sorted({row["stated"] for row in rows}, key=lambda text: (text[0] != "b", text)):
+        same = [row for row in rows if row["stated"] == stated]
+        findings, right = (sum(row[key] for row in same) for key in ("findings", "right"))
+        mean = sum(row["stated_mean"] * row["findings"] for row in same) / findings
+        found.append(
+            {
+                "data": name,
+                "stated": stated,
+                "stated_mean": round(mean, 4),
+                "findings": findings,
+                "right": right,
+                "interval": _share(right, findings)["interval"],
+            }
+        )
+    return found
 
 
 def _share(count: int, of: int) -> dict[str, Any]:
