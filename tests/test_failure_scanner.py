@@ -113,6 +113,26 @@ def test_a_line_hits_a_code_once_and_every_code_that_fits_in_their_order() -> No
     assert hits_of(known, DOWN) == ["ACME_ONE", "ACME_TWO"]
 
 
+def test_a_line_that_says_what_excludes_a_signature_hits_only_the_others() -> None:
+    first = entry("ACME_DOWN", unless=["the vault is down for"])
+    known = catalogue(first, entry("ACME_VAULT", "acme: the vault"))
+    assert hits_of(known, DOWN) == ["ACME_DOWN", "ACME_VAULT"]
+    assert hits_of(known, f"{DOWN} for a minute, trying again") == ["ACME_VAULT"]
+
+
+def test_a_refused_exclusion_costs_its_signature() -> None:
+    document = {"version": 1, "signatures": [entry(unless=["(a+)+b"]), entry("ACME_OTHER")]}
+    found, faults = read_catalogue("acme", document)
+    assert [signature.code for signature in found.signatures] == ["ACME_OTHER"]
+    assert len(faults) == 1
+
+
+def test_the_process_that_torch_names_before_a_line_hides_nothing() -> None:
+    known = catalogue(entry("ACME_DOWN", "^acme: the vault"))
+    assert hits_of(known, f"[rank0]: {DOWN}") == ["ACME_DOWN"]
+    assert hits_of(known, f"[rank one]: {DOWN}") == []
+
+
 def test_numbers_in_a_line_do_not_hide_a_literal_with_digits() -> None:
     known = catalogue(entry("ACME_404", "error 404"))
     assert hits_of(known, "step 17\nerror 404\nerror 405") == ["ACME_404"]

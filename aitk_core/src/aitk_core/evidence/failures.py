@@ -43,6 +43,8 @@ _TRUNCATED: Final = "The following part of your input was truncated because "
 _DIGITS: Final = dict.fromkeys(map(ord, "123456789"), "0")
 _TWICE: Final = re.compile(r"((?:\w{1,60}\.){0,6}[A-Z_]\w{2,80})\1: : ")
 """How an exception begins where two copies of stderr write into one log, piece by piece."""
+_RANK: Final = re.compile(r"\[rank[0-9]{1,4}\]: ?")
+"""How torch begins each line of a traceback where several processes train."""
 
 
 @frozen(kw_only=True)
@@ -88,6 +90,8 @@ class _Rule:
 
     signature: FailureSignature
     pattern: LinePattern
+    unless: tuple[LinePattern, ...] = ()
+    """What a line that it matches must not match."""
 
 
 @frozen(kw_only=True)
@@ -142,11 +146,14 @@ def read_catalogue(
             continue
         try:
             patterns = [check_pattern(source) for source in entry["patterns"]]
+            unless = tuple(check_pattern(source) for source in entry.get("unless", ()))
         except InvalidSpecError as error:
             faults.append(f"signature {code!r}: {error}")
             continue
         signatures[code] = signature = _signature(name, entry, patterns)
-        rules += [_Rule(signature=signature, pattern=pattern) for pattern in patterns]
+        rules += [
+            _Rule(signature=signature, pattern=pattern, unless=unless) for pattern in patterns
+        ]
     catalogue = FailureCatalogue(signatures=tuple(signatures.values()), rules=tuple(rules))
     return catalogue, tuple(faults)
 
@@ -173,10 +180,11 @@ class FailureScanner:
     """Looks for the signatures of a catalogue in messages, in pieces of any size.
 
     How the messages are cut never changes what is found. A message hits each code once. An
-    exception that two copies of stderr name in one line is read as named once. Passed over is what
-    holds a person's words: the job's own config as the trainer prints it (JSON that is indented
-    and quoted, or has a quoted key), prompts and captions under their name, and what a tokenizer
-    shows of a caption that it cut.
+    exception that two copies of stderr name in one line is read as named once, and the process
+    that torch names before a line is left out. Passed over is what holds a person's words: the
+    job's own config as the trainer prints it (JSON that is indented and quoted, or has a quoted
+    key), prompts and captions under their name, and what a tokenizer shows of a caption that it
+    cut.
     """
 
     def __init__(self, catalogue: FailureCatalogue) -> None:
@@ -189,7 +197,7 @@ class FailureScanner:
     def feed(self, lines: Iterable[tuple[int, str]]) -> None:
         """Take the next messages: line number and text, progress bars not among them."""
         kept = [
-            (number, _named_once(text)[:MAX_LINE_CHARS])
+            (number, _plain(text)[:MAX_LINE_CHARS])
             for number, text in lines
             if not _QUOTED.match(text)
         ]
@@ -214,13 +222,20 @@ class FailureScanner:
         seen: set[str] = set()
         own = _without_caption(text)
         for rule in rules:
-            signature, pattern = rule.signature, rule.pattern
-            if signature.code in seen:
+            signature = rule.signature
+            if signature.code in seen or not self._finds(signature, rule.pattern, own):
                 continue
-            if self._may_search(signature, pattern, len(own)) and pattern.regex.search(own):
+            if not any(self._finds(signature, pattern, own) for pattern in rule.unless):
                 seen.add(signature.code)
                 self._counts[signature.code] += 1
                 yield FailureHit(signature=signature, number=number, text=text)
+
+    def _finds(self, signature: FailureSignature, pattern: LinePattern, text: str) -> bool:
+        return (
+            pattern.contains in text
+            and self._may_search(signature, pattern, len(text))
+            and pattern.regex.search(text) is not None
+        )
 
     def _may_search(self, signature: FailureSignature, pattern: LinePattern, length: int) -> bool:
         name = signature.catalogue
@@ -230,8 +245,10 @@ class FailureScanner:
         return True
 
 
-def _named_once(text: str) -> str:
-    """Return `XError: message...` for `XErrorXError: : message...`, other lines as they are."""
+def _plain(text: str) -> str:
+    """Return `XError: message...` for `XErrorXError: : message...`, without `[rank0]: ` before."""
+    rank = _RANK.match(text) if text.startswith("[rank") else None
+    text = text if rank is None else text[rank.end() :]
     twice = _TWICE.match(text) if ": : " in text else None
     return text if twice is None else f"{twice[1]}: {text[twice.end() :]}"
 
