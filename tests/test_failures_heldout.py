@@ -1,4 +1,4 @@
-"""The failure catalogue on logs that it was not written from (benchmarks/heldout_logs.json)."""
+"""The failure catalogue on logs that it was not written from (benchmarks/heldout_logs*.json)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 
 from aitk_core.proving.build import job_row, run_evidence
-from aitk_core.proving.logs import figures, read_logs
+from aitk_core.proving.logs import figures, pooled, read_logs
 from aitk_core.registry import load_registry
 from aitk_core.services.analysis import analyze_one
 from aitk_core.services.failures import declared_catalogues, read_document
@@ -22,12 +22,18 @@ if TYPE_CHECKING:
 
     from aitk_core.proving.logs import Answer, LoggedRun
 
-FILE: Final = Path(__file__).parents[1] / "benchmarks" / "heldout_logs.json"
-LOGS: Final = read_logs(FILE)
+FOLDER: Final = Path(__file__).parents[1] / "benchmarks"
+CORPORA: Final = {
+    name: read_logs(FOLDER / name) for name in ("heldout_logs.json", "heldout_logs_b.json")
+}
+LOGS: Final = [log for logs in CORPORA.values() for log in logs]
 FAILED: Final = [log for log in LOGS if log.is_failed]
 HEALTHY: Final = [log for log in LOGS if not log.is_failed]
 DEVELOPMENT: Final = [log for log in FAILED if not log.is_held_out]
-UNSOLVED: Final = {"https://github.com/deepbeepmeep/Wan2GP/issues/240"}
+UNSOLVED: Final = {
+    "https://github.com/TheLastBen/PPS/issues/24",
+    "https://github.com/huggingface/diffusers/issues/8874",
+}
 """Development logs whose cause is not named, or not rightly."""
 _OF_A_MACHINE: Final = re.compile(
     r"(?<![\w./])/(?:home/(?!user\b)|root|mnt|tmp|var|work)/?|[A-Za-z]:\\+Users\\+(?![\\]|user\b)"
@@ -52,11 +58,16 @@ def named(logs: Iterable[LoggedRun]) -> list[str]:
     return [log.source.removeprefix("https://github.com/") for log in logs]
 
 
-def test_there_are_enough_logs_in_both_halves_each_from_a_thread_of_its_own() -> None:
-    assert len(FAILED) >= 80
-    assert len(HEALTHY) >= 20
+@pytest.mark.parametrize("name", CORPORA)
+def test_there_are_enough_logs_in_both_halves_of_a_corpus(name: str) -> None:
+    logs = CORPORA[name]
+    assert sum(log.is_failed for log in logs) >= 80
+    assert sum(not log.is_failed for log in logs) >= 20
+    assert 0.4 < sum(log.is_held_out for log in logs) / len(logs) < 0.6
+
+
+def test_each_log_is_from_a_thread_of_its_own_and_is_judged() -> None:
     assert len({log.source for log in LOGS}) == len(LOGS)
-    assert 0.4 < sum(log.is_held_out for log in LOGS) / len(LOGS) < 0.6
     for log in LOGS:
         assert re.fullmatch(r"https://github\.com/[\w.-]+/[\w.-]+/(issues|pull)/\d+", log.source)
         assert log.date is None or re.fullmatch(r"20\d\d-\d\d-\d\d", log.date)
@@ -116,6 +127,36 @@ def test_figures_count_what_was_named_and_what_was_rightly_left_unknown() -> Non
         "unknown": (1, 1),
     }
     assert figures([right])["unknown"] == {"count": 0, "of": 0, "interval": None}
+
+
+def test_pooled_figures_are_sums_with_intervals_of_the_sums() -> None:
+    row = {"stated": "0.9 to 0.95", "stated_mean": 0.92, "findings": 3, "right": 3}
+    low = {"stated": "below 0.8", "stated_mean": 0.7, "findings": 1, "right": 0}
+    share = {"count": 1, "of": 2, "interval": [0.0, 1.0]}
+    none = {"count": 0, "of": 0, "interval": None}
+    one = {"failed": 2, "recall": share, "unknown": none, "calibration": [row]}
+    few = row | {"findings": 1, "right": 1, "stated_mean": 0.9}
+    other = {"failed": 5, "recall": share, "unknown": none, "calibration": [low, few]}
+    found = pooled("both", [one, other])
+    assert found["failed"] == 7
+    assert (found["recall"]["count"], found["recall"]["of"]) == (2, 4)
+    assert found["recall"]["interval"] == pytest.approx([0.0676, 0.9324], abs=1e-3)
+    assert found["unknown"] == none
+    rows = [
+        (r["stated"], r["stated_mean"], r["findings"], r["right"]) for r in found["calibration"]
+    ]
+    assert rows == [("below 0.8", 0.7, 1, 0), ("0.9 to 0.95", 0.915, 4, 4)]
+    assert {r["data"] for r in found["calibration"]} == {"both"}
+
+
+def test_what_a_library_says_while_it_goes_on_is_no_cause() -> None:
+    catalogue = installed_failures()
+    entries_with = [entry for entry in entries() if "unless" in entry]
+    assert {entry["code"] for entry in entries_with} >= {"CUDNN_ERROR", "MPS_UNSUPPORTED"}
+    for entry in entries_with:
+        texts = entry["counter_examples"]
+        assert any(re.search(source, text) for source in entry["unless"] for text in texts)
+        assert not [text for text in texts if entry["code"] in hits_of(catalogue, text)]
 
 
 def test_an_exception_that_two_copies_of_stderr_name_is_known_as_if_named_once() -> None:
