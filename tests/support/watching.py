@@ -84,6 +84,7 @@ def watch(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Seen]:
         script: Script = (),
         *,
         timeout_s: float | None = None,
+        real_share: float = 1.0,
         points: Any = PLUGIN,
         stage: Stage | None = None,
         environment: dict[str, str] | None = None,
@@ -99,8 +100,12 @@ def watch(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Seen]:
 
         async def call() -> ToolResult:
             loop = asyncio.get_running_loop()
-            real = loop.time
-            monkeypatch.setattr(loop, "time", lambda: real() + clock.passed)
+            real, began = loop.time, loop.time()
+
+            def passed() -> float:
+                return began + real_share * (real() - began) + clock.passed
+
+            monkeypatch.setattr(loop, "time", passed)
             monkeypatch.setattr(tool, "sleep", clock.sleep)
             source = SettingsSource(environment=environment or {})
             async with (
