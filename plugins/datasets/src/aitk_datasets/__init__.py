@@ -1,0 +1,1 @@
+"""The dataset tools of AI ToolKit MCP."""
