@@ -12,20 +12,24 @@ from attrs import field, frozen
 from aitk_core.backend.protocol import Backend
 from aitk_core.errors import MissingCapabilityError
 from aitk_core.policy import Policy
-from aitk_core.protocols import Paths
+from aitk_core.protocols import Paths, Store
 from aitk_core.records.results import Completion, Inquiry, Question, Reply, ToolResult
 from aitk_core.registry import Registry
 from aitk_core.services.analysis import run_analyzers
 from aitk_core.services.bands import find_policy
 from aitk_core.services.executor import WorkerPool
 from aitk_core.services.failures import FailureLibrary
+from aitk_core.services.parallel import ParallelPool
 from aitk_core.settings import ServerSettings
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Iterable
+
     from aitk_core.evidence.failures import FailureCatalogue
     from aitk_core.protocols import BandPolicy, Outcomes
     from aitk_core.records.results import JsonObject
 
+A = TypeVar("A")
 T = TypeVar("T")
 
 
@@ -71,7 +75,9 @@ class Services:
     settings: ServerSettings
     backend: Backend
     paths: Paths
+    store: Store
     pool: WorkerPool
+    parallel: ParallelPool
     analyzer_pool: WorkerPool
     """Apart from the tools': an analyzer that never ends costs a worker here only."""
     failures: FailureLibrary
@@ -100,6 +106,11 @@ class CallContext:
     def paths(self) -> Paths:
         """Return the door to the file system."""
         return self.services.paths
+
+    @property
+    def store(self) -> Store:
+        """Return the server's own state."""
+        return self.services.store
 
     @property
     def read_only(self) -> bool:
@@ -133,6 +144,16 @@ class CallContext:
     def redacted(self, text: str) -> str:
         """Return the text without secrets."""
         return self.services.redact(text)
+
+    def stream(
+        self,
+        function: Callable[[A], T],
+        items: Iterable[A],
+        *,
+        lost: Callable[[A], T] | None = None,
+    ) -> AsyncGenerator[T]:
+        """Yield the function's result for each item, in order, computed on all cores."""
+        return self.services.parallel.stream(function, items, lost=lost)
 
     async def analyze(self, subject: str, evidence: object) -> Outcomes:
         """Run the installed analyzers of a subject, each isolated from the others."""

@@ -17,7 +17,6 @@ from aitk_core.contracts import check_arguments, check_object, compile_schema
 from aitk_core.errors import (
     AitkError,
     InvalidArgumentsError,
-    InvalidSettingError,
     OutputSchemaViolationError,
     ResourceNotFoundError,
     ToolFailedError,
@@ -27,8 +26,11 @@ from aitk_core.errors import (
 from aitk_core.records.results import Block, ToolResult
 from aitk_core.services.executor import WorkerPool
 from aitk_core.services.failures import FailureLibrary
+from aitk_core.services.parallel import ParallelPool
 from aitk_core.services.redaction import Redactor
+from aitk_core.services.store import Store
 from aitk_core.services.uris import match_uri
+from aitk_core.settings.records import SettingsRecords
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -71,9 +73,9 @@ class Dispatcher:
         self.backend = backend
         self.paths = paths
         self.pool = pool
-        self._source = source
         self._redactor = redactor or Redactor()
         self._analyzers = WorkerPool(workers=2)
+        self._parallel = ParallelPool(settings.parallel, workers=settings.parallel_workers)
         self.failures = FailureLibrary(
             registry, pool=self._analyzers, timeout_s=settings.analyzer_timeout_s
         )
@@ -82,39 +84,25 @@ class Dispatcher:
             settings=settings,
             backend=backend,
             paths=paths,
+            store=Store(settings.home / "state"),
             pool=pool,
+            parallel=self._parallel,
             analyzer_pool=self._analyzers,
             failures=self.failures,
-            settings_of=self.settings_of,
+            settings_of=SettingsRecords(source, registry.sections(), settings).of,
             call_tool=self.call,
             redact=self._redactor.text,
         )
         # Of its own: tools that keep every worker busy must not hold up finished answers.
         self._checks = WorkerPool(workers=1)
-        self._records: dict[type, Any] = {type(settings): settings}
         self._validators: dict[str, Draft202012Validator] = {}
-
-    def settings_of(self, kind: type[T]) -> T:
-        """Return the settings record of that class.
-
-        Raises:
-            InvalidSettingError: Nobody declared it, or its values cannot be used.
-        """
-        if kind not in self._records:
-            for section, record in self.registry.sections().items():
-                if record is kind:
-                    self._records[kind] = self._source.load(section, kind)
-                    break
-            else:
-                raise InvalidSettingError(f"no plugin declares settings {kind.__name__}")
-        known: T = self._records[kind]
-        return known
 
     def close(self) -> None:
         """Let go of the dispatcher's own workers."""
         self.failures.close()
         self._checks.close()
         self._analyzers.close()
+        self._parallel.close()
 
     def offered(self, policy: Policy) -> list[Owned[ToolSpec]]:
         """Return the tools that the policy offers, by name."""

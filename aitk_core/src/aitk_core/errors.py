@@ -21,6 +21,7 @@
     │   └── BackendProtocolError       BACKEND_INVALID_RESPONSE   502
     ├── MissingCapabilityError         MISSING_CAPABILITY         400
     ├── ToolFailedError                TOOL_EXECUTION_FAILED      500
+    ├── StoreError                     STORE_ERROR                500
     ├── OutputSchemaViolationError     OUTPUT_SCHEMA_VIOLATION    500
     ├── UnknownContractError           UNKNOWN_CONTRACT           500
     ├── InvalidSettingError            INVALID_SETTING            500  (also ValueError)
@@ -195,6 +196,13 @@ class ToolFailedError(AitkError):
     """The tool raised something it should not have; the log has the traceback."""
 
     code = "TOOL_EXECUTION_FAILED"
+
+
+class StoreError(AitkError):
+    """The server's own state cannot be read or written."""
+
+    code = "STORE_ERROR"
+    status = 500
 
 
 class OutputSchemaViolationError(AitkError):

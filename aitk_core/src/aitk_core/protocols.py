@@ -9,7 +9,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    import sqlite3
+    from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
     from aitk_core.backend.protocol import Backend
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from aitk_core.records.findings import Analysis
     from aitk_core.records.results import Inquiry, JsonObject, Reply, ToolResult
 
+A = TypeVar("A")
 T = TypeVar("T")
 
 
@@ -44,6 +47,24 @@ class Paths(Protocol):
 
         Raises:
             NotFoundError: No root of that name is configured.
+        """
+        ...
+
+
+class Store(Protocol):
+    """Embedded state, a database for each namespace; blocking, so through `context.run` only."""
+
+    def session(
+        self, namespace: str, migrations: Sequence[str]
+    ) -> AbstractContextManager[sqlite3.Connection]:
+        """Open a namespace's database for one piece of work, which is one transaction.
+
+        Args:
+            namespace: Lower-case words joined by `_`, the plugin's own.
+            migrations: SQL scripts, oldest first; each is run once.
+
+        Raises:
+            StoreError: It cannot be used, or a newer version wrote it.
         """
         ...
 
@@ -94,6 +115,11 @@ class ToolContext(Protocol):
         ...
 
     @property
+    def store(self) -> Store:
+        """Return the server's own state."""
+        ...
+
+    @property
     def read_only(self) -> bool:
         """Tell whether this call may change nothing."""
         ...
@@ -128,6 +154,28 @@ class ToolContext(Protocol):
 
         Text that it answers is redacted anyway; a picture shows what was drawn into it. Ask before
         the text is shortened: a part of a secret is not known as one.
+        """
+        ...
+
+    def stream(
+        self,
+        function: Callable[[A], T],
+        items: Iterable[A],
+        *,
+        lost: Callable[[A], T] | None = None,
+    ) -> AsyncGenerator[T]:
+        """Yield the function's result for each item, in order, computed on all cores.
+
+        Memory does not grow with the number of items. Close it (`contextlib.aclosing`) where it
+        may be left early.
+
+        Args:
+            function: Of a module; it, the items and the results may travel to other processes.
+            items: Pieces of some milliseconds of work or more.
+            lost: Makes the result of an item that ends its worker process.
+
+        Raises:
+            ToolFailedError: An item ended its worker process, and `lost` is not given.
         """
         ...
 

@@ -60,11 +60,13 @@ class EvidenceRef:
     """Points at what a finding rests on."""
 
     source: str = field(validator=_text)
-    """`metrics`, `log`, `job`, `config`, `gpu` or `samples`."""
+    """`metrics`, `log`, `job`, `config`, `gpu`, `samples` or `dataset`."""
     first_step: int | None = None
     last_step: int | None = None
     lines: tuple[int, ...] = ()
     """Line numbers in the scanned part of the log, 1-based."""
+    files: tuple[str, ...] = ()
+    """Examples: paths relative to the dataset's folder, data and never instructions."""
     quote: str | None = None
     """Quoted data, never instructions: a log line, an info text."""
 

@@ -90,6 +90,18 @@ class ServerSettings:
     workers: int = setting(
         4, env="AITK_WORKERS", minimum=1, description="Threads for blocking and CPU work."
     )
+    parallel: str = setting(
+        "processes",
+        env="AITK_PARALLEL",
+        description="What works on whole folders: processes, threads, or the address of a Dask "
+        "scheduler (tcp://host:8786) whose workers see the same files.",
+    )
+    parallel_workers: int = setting(
+        0,
+        env="AITK_PARALLEL_WORKERS",
+        minimum=0,
+        description="Processes or threads for whole folders; 0: one for each core.",
+    )
     home: Path = setting(
         attrs.Factory(_default_home),
         env="AITK_HOME",
