@@ -183,3 +183,51 @@ def test_an_empty_500_of_a_read_has_its_status() -> None:
     replay = Replay(150, extra={"limit": "20000"})
     error = refused(errors.BackendError, replay, lambda backend: backend.metric(ONE, "loss/loss"))
     assert (error.code, error.details["status"]) == ("BACKEND_ERROR", 500)
+
+
+def test_an_upload_sends_the_form_that_the_web_page_sends_and_says_what_was_saved() -> None:
+    saved = ask(Replay(18), lambda backend: backend.upload("shapes", uploaded()))
+    assert list(saved) == recording(18)["response"]["body"]["files"]
+
+
+def uploaded() -> list[tuple[str, bytes]]:
+    parts = recording(18)["request"]["body"]["multipart"]
+    return [
+        (part["filename"], base64.b64decode(part["base64"]))
+        for part in parts
+        if part["name"] == "files"
+    ]
+
+
+ODD_NAMES = ("my photo (1).jpg", "gr\u00f6\u00dfe.jpg", "../a.jpg", ".a.jpg", "")
+
+
+@pytest.mark.parametrize("name", ODD_NAMES)
+def test_a_file_name_that_the_backend_would_change_is_not_sent(name: str) -> None:
+    refused(errors.InvalidArgumentsError, Replay(), lambda b: b.upload("shapes", [(name, b"x")]))
+
+
+@pytest.mark.parametrize("names", [[], ["a.jpg", "a.jpg"], ["a.jpg", "A.JPG"]])
+def test_files_that_would_overwrite_each_other_are_not_sent(names: list[str]) -> None:
+    files = [(name, b"x") for name in names]
+    refused(errors.InvalidArgumentsError, Replay(), lambda backend: backend.upload("shapes", files))
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", "a/b"])
+def test_an_upload_cannot_lead_out_of_the_datasets_folder(name: str) -> None:
+    files = [("a.jpg", b"x")]
+    refused(errors.InvalidArgumentsError, Replay(), lambda backend: backend.upload(name, files))
+
+
+def test_an_upload_that_saved_something_else_is_no_success() -> None:
+    replay = Replay(18)
+    replay.waiting[0]["response"]["body"]["files"][0] = "z.jpg"
+    refused(
+        errors.BackendProtocolError, replay, lambda backend: backend.upload("shapes", uploaded())
+    )
+
+
+def test_captions_come_by_path_and_only_of_media_below_the_datasets_folder() -> None:
+    paths = ["/toolkit/datasets/shapes/a.jpg", "/toolkit/datasets/shapes/b.jpg", "/etc/passwd"]
+    captions = ask(Replay(47), lambda backend: backend.captions(paths))
+    assert captions == {paths[0]: "a red square", paths[1]: ""}

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import email
+import email.policy
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -46,6 +48,25 @@ def body_of(answer: dict[str, Any]) -> bytes:
             return str(body).encode()
 
 
+def parts_of(request: httpx.Request) -> list[tuple[str, str | None, bytes]]:
+    """Give name, file name and content of each part of a form that was sent."""
+    head = f"Content-Type: {request.headers['content-type']}\r\n\r\n".encode()
+    form = email.message_from_bytes(head + request.content, policy=email.policy.HTTP)
+    parts = []
+    for part in form.iter_parts():
+        name = part.get_param("name", header="content-disposition")
+        content = part.get_payload(decode=True)
+        assert isinstance(content, bytes)
+        parts.append((str(name), part.get_filename(), content))
+    return parts
+
+
+def _part(recorded: dict[str, Any]) -> tuple[str, str | None, bytes]:
+    if "base64" in recorded:
+        return recorded["name"], recorded.get("filename"), base64.b64decode(recorded["base64"])
+    return recorded["name"], recorded.get("filename"), recorded["value"].encode()
+
+
 class Replay:
     """Answers with recordings, in order, and checks that each is asked for as recorded."""
 
@@ -62,10 +83,13 @@ class Replay:
         assert request.url.raw_path.partition(b"?")[0].decode() == asked["path"]
         query = {name: str(value) for name, value in asked["query"].items()}
         assert dict(request.url.params) == query | self.extra
-        for name, value in asked["headers"].items():
-            assert request.headers.get(name) == value
-        if asked["body"] is not None:
-            assert json.loads(request.content) == asked["body"]
+        if isinstance(asked["body"], dict) and "multipart" in asked["body"]:
+            assert parts_of(request) == [_part(part) for part in asked["body"]["multipart"]]
+        else:
+            for name, value in asked["headers"].items():
+                assert request.headers.get(name) == value
+            if asked["body"] is not None:
+                assert json.loads(request.content) == asked["body"]
         answer = entry["response"]
         headers = {
             name: value for name, value in answer["headers"].items() if name != "transfer-encoding"

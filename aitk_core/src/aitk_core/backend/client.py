@@ -7,10 +7,13 @@ from array import array
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
+from aitk_core.backend import datasets
 from aitk_core.backend.answers import Ask, unknown_job
 from aitk_core.backend.exchange import Exchange
 from aitk_core.backend.files import read_range
 from aitk_core.backend.ids import (
+    bad_config,
+    checked_config,
     checked_gpu_ids,
     checked_job_id,
     checked_job_name,
@@ -21,7 +24,6 @@ from aitk_core.backend.ids import (
 from aitk_core.backend.logs import read_log
 from aitk_core.backend.parsing import (
     parse_cpu,
-    parse_dataset_media,
     parse_files,
     parse_gpus,
     parse_job,
@@ -31,14 +33,13 @@ from aitk_core.backend.parsing import (
     parse_queues,
     parse_samples,
     parse_settings,
-    parse_texts,
 )
 from aitk_core.backend.protocol import LOG_TAIL_BYTES, PAGE_POINTS, SERIES_POINTS
 from aitk_core.backend.records import MetricPage
-from aitk_core.errors import BackendError, InvalidArgumentsError
+from aitk_core.errors import BackendError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from types import TracebackType
     from typing import Self
 
@@ -196,7 +197,7 @@ class AiToolkitBackend:
         body = {
             "name": checked_job_name(name),
             "gpu_ids": checked_gpu_ids(gpu_ids),
-            "job_config": _checked_config(config),
+            "job_config": checked_config(config),
         }
         return await self._post_job(body, None)
 
@@ -215,14 +216,14 @@ class AiToolkitBackend:
         if gpu_ids is not None:
             body["gpu_ids"] = checked_gpu_ids(gpu_ids)
         if config is not None:
-            body["job_config"] = _checked_config(config)
+            body["job_config"] = checked_config(config)
         return await self._post_job(body, job_id)
 
     async def _post_job(self, body: Mapping[str, Any], job_id: str | None) -> JobRow:
         try:
             content = json.dumps(body, allow_nan=False).encode()
         except (TypeError, ValueError, RecursionError) as error:
-            raise _bad_config(f"cannot be written as JSON: {error}") from error
+            raise bad_config(f"cannot be written as JSON: {error}") from error
         ask = Ask(method="POST", path="/api/jobs", body=content, job_id=job_id)
         return await self._exchange.json(ask, parse_job)
 
@@ -357,35 +358,20 @@ class AiToolkitBackend:
 
     async def datasets(self) -> tuple[str, ...]:
         """Return the names of the dataset folders."""
-        return await self._read("/api/datasets/list", lambda names: parse_texts(names, "datasets"))
+        return await datasets.list_datasets(self._exchange)
 
     async def dataset_media(self, name: str) -> tuple[str, ...]:
         """Return the paths of a dataset's media."""
-        path, content = "/api/datasets/listImages", {"datasetName": checked_job_name(name)}
-        ask = Ask(method="POST", path=path, body=json.dumps(content).encode(), repeatable=True)
-        return await self._exchange.json(ask, parse_dataset_media)
+        return await datasets.list_media(self._exchange, name)
+
+    async def captions(self, paths: Sequence[str], extension: str | None = None) -> dict[str, str]:
+        """Return the captions of media by path."""
+        return await datasets.read_captions(self._exchange, paths, extension)
+
+    async def upload(self, name: str, files: Sequence[tuple[str, bytes]]) -> tuple[str, ...]:
+        """Save files in a dataset's folder."""
+        return await datasets.upload(self._exchange, name, files)
 
     async def read_file(self, path: str, start: int = 0, end: int | None = None) -> FileRange:
         """Return bytes of a file below the backend's training or datasets folder."""
         return await read_range(self._exchange, path, start, end)
-
-
-def _bad_config(fault: str) -> InvalidArgumentsError:
-    return InvalidArgumentsError(
-        f"the job's config {fault}",
-        remedy="Pass a config whose config.process is a list with one object in it.",
-        faults=[{"path": "/config", "message": fault}],
-    )
-
-
-def _checked_config(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the config, or refuse one on which the backend's worker breaks.
-
-    With no process in it the worker throws after the row is set to running, which then
-    blocks its queue (API.md section 4.2).
-    """
-    inner = config.get("config")
-    processes = inner.get("process") if isinstance(inner, dict) else None
-    if not isinstance(processes, list) or not processes or not isinstance(processes[0], dict):
-        raise _bad_config("has no list config.process with an object in it")
-    return dict(config)

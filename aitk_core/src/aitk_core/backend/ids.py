@@ -7,10 +7,13 @@ whatever is not plainly one segment is refused here.
 from __future__ import annotations
 
 import re
-from typing import Final
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
 from aitk_core.errors import InvalidArgumentsError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 _JOB_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,127}")
 # CUDA_VISIBLE_DEVICES takes numbers and GPU-<uuid>; the backend writes "mps" on macOS.
@@ -134,6 +137,28 @@ def checked_file_path(text: object, field: str = "path") -> str:
     ):
         return text
     raise _refusal(field, text, "an absolute path without '..'")
+
+
+def checked_config(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a job's config, or refuse one on which the backend's worker breaks.
+
+    With no process in it the worker throws after the row is set to running, which then
+    blocks its queue (API.md section 4.2).
+    """
+    inner = config.get("config")
+    processes = inner.get("process") if isinstance(inner, dict) else None
+    if not isinstance(processes, list) or not processes or not isinstance(processes[0], dict):
+        raise bad_config("has no list config.process with an object in it")
+    return dict(config)
+
+
+def bad_config(fault: str) -> InvalidArgumentsError:
+    """Return the refusal of a job's config."""
+    return InvalidArgumentsError(
+        f"the job's config {fault}",
+        remedy="Pass a config whose config.process is a list with one object in it.",
+        faults=[{"path": "/config", "message": fault}],
+    )
 
 
 def segment(text: str) -> str:

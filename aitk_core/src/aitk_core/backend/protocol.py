@@ -12,7 +12,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from types import TracebackType
     from typing import Self
 
@@ -244,6 +244,31 @@ class Backend(Protocol):
 
         Raises:
             NotFoundError: There is no such dataset.
+        """
+        ...
+
+    async def captions(self, paths: Sequence[str], extension: str | None = None) -> dict[str, str]:
+        """Return the captions of media by path; empty where there is no caption file.
+
+        Args:
+            paths: Absolute, on the backend's machine; what lies outside the datasets folder is
+                left out of the answer.
+            extension: Of the caption files; `.txt` where it is not given.
+        """
+        ...
+
+    async def upload(self, name: str, files: Sequence[tuple[str, bytes]]) -> tuple[str, ...]:
+        """Save files in a dataset's folder, which is made where there is none.
+
+        A file that is there under the same name is overwritten: look first.
+
+        Args:
+            name: Of the folder, directly below the datasets folder.
+            files: Name and content; all in one request, so within the memory of both sides.
+
+        Raises:
+            InvalidArgumentsError: A name that the backend would change, or twice the same.
+            BackendError: In its kinds; some of the files may be there then.
         """
         ...
 

@@ -33,7 +33,8 @@ class Store:
     def session(self, namespace: str, migrations: Sequence[str]) -> Iterator[sqlite3.Connection]:
         """Open a namespace's database, brought to its newest form, for one piece of work.
 
-        What the block does is one transaction: committed at its end, undone where it raises.
+        What the block does is one transaction: committed at its end, undone where it raises. One
+        session at a time; so keep it short.
 
         Args:
             namespace: Lower-case words joined by `_`.
@@ -56,7 +57,8 @@ class Store:
                 database.execute("PRAGMA journal_mode = WAL")
                 database.execute("PRAGMA synchronous = NORMAL")
                 _migrate(database, namespace, migrations)
-                database.execute("BEGIN")
+                # At once for writing: a transaction that reads first may not be let write later.
+                database.execute("BEGIN IMMEDIATE")
             except sqlite3.Error as error:
                 raise _unusable(namespace, error) from error
             try:
