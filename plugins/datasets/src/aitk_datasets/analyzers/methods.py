@@ -1,0 +1,88 @@
+"""The checks of files and looks: bounds with their sources, the one place that has them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from aitk_core.statistics.description import FalseAlarmRate, MethodInfo, Parameter
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_A7: Final = "datasets.md A7"
+_OURS: Final = "ours"
+
+
+def _method(
+    name: str,
+    what: str,
+    rate: FalseAlarmRate,
+    bounds: Mapping[str, tuple[float, str]],
+) -> MethodInfo:
+    return MethodInfo(
+        id=name,
+        version=1,
+        what=what,
+        minimum_n=1,
+        minimum_unit="values",
+        parameters={
+            key: Parameter(value=value, source=source) for key, (value, source) in bounds.items()
+        },
+        false_alarm_rate=rate,
+    )
+
+
+FILES: Final = _method(
+    "image_files",
+    "Does the trainer get the picture that is meant from this file?",
+    FalseAlarmRate(
+        rate=0.0,
+        unit="per picture",
+        source="datasets.md A7: 0 of 689 sound files; 29 of 29 unreadable ones found",
+    ),
+    {
+        "material_share": (
+            0.10,
+            "ours: a tenth of the steps trains something else than meant, as for captions",
+        )
+    },
+)
+LOOKS: Final = _method(
+    "image_looks",
+    "Is the picture too dark, too bright, nearly plain or blurred?",
+    FalseAlarmRate(
+        rate=9 / 420,
+        unit="per picture",
+        source="datasets.md A7: 9 of 420 unmodified generated pictures, 0 of 104 others",
+    ),
+    {
+        "dark_p95": (50.0, _A7),
+        "bright_p5": (200.0, _A7),
+        "plain_detail": (1.0, _A7),
+        "plain_spread": (5.0, _A7),
+        "blurred_detail": (4.0, _A7),
+        "maybe_reblur": (0.55, _A7),
+        "maybe_detail": (150.0, _A7),
+        "material_share": (0.10, "ours: as for files"),
+    },
+)
+BORDERS: Final = _method(
+    "image_borders",
+    "Is the picture framed by plain bars?",
+    FalseAlarmRate(rate=None, unit="per picture", source="not measured on photographs yet"),
+    {
+        "least_share": (0.02, "ours: under a hundredth is an edge of the thumbnail"),
+        "material_share": (0.10, "ours: as for files"),
+    },
+)
+DUPLICATES: Final = _method(
+    "image_duplicates",
+    "Which pictures are the same, or nearly?",
+    FalseAlarmRate(
+        rate=0.0,
+        unit="per planted look-alike pair called near",
+        source="datasets.md E7: 0 of 11, and 1 of 1 on a second folder that the blank gate removes",
+    ),
+    {"material_share": (0.10, "ours: as for files")},
+)
+METHODS: Final = {method.id: method for method in (FILES, LOOKS, BORDERS, DUPLICATES)}

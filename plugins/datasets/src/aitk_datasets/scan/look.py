@@ -1,0 +1,224 @@
+"""One look at one file: header, one reduced decode, and all that is measured of it.
+
+Runs in worker processes: a decoder that crashes costs its own file only. Nothing is written, no
+link is followed, and a file that is swapped for something else meanwhile is not read.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import struct
+import zlib
+from typing import TYPE_CHECKING, Final, Literal
+
+from attrs import frozen
+from PIL import ExifTags, Image, UnidentifiedImageError
+
+from aitk_core.convert import clean_text
+from aitk_core.evidence.dataset import ImageFile, ImageProblem, Looks
+from aitk_core.pictures.grey import read_grey
+from aitk_core.pictures.hashes import hashes_of, is_blank
+from aitk_core.pictures.looks import looks_of
+from aitk_datasets.scan.seen import Identity, Seen, thumb_of
+
+if TYPE_CHECKING:
+    from aitk_core.pictures.grey import Grey
+
+PIXEL_LIMIT: Final = 89_478_485
+"""Pillow's, beyond which it warns of a decompression bomb; the trainer keeps it (datasets.md A1)."""
+_FORMATS: Final = ("JPEG", "PNG", "WEBP", "GIF", "BMP")
+"""What the trainer opens under the names that it lists; it goes by content, too."""
+_DETAIL_CHARS: Final = 200
+_ENDS: Final = ("truncated", "broken data stream", "unexpected end", "premature")
+"""What Pillow says of data that end too early."""
+
+
+@frozen(kw_only=True)
+class Target:
+    """A file to look at."""
+
+    path: str
+    """Relative to the folder."""
+    identity: Identity
+
+
+@frozen(kw_only=True)
+class Piece:
+    """Files of one folder that one worker looks at in one go."""
+
+    folder: str
+    targets: tuple[Target, ...]
+
+
+def look_at_piece(piece: Piece) -> tuple[Seen, ...]:
+    """Look at each file of the piece."""
+    return tuple(look_at(piece.folder, target) for target in piece.targets)
+
+
+def lost_piece(piece: Piece) -> tuple[Seen, ...]:
+    """Return what is known of files at which a worker process died."""
+    return tuple(
+        _without_picture(target, "damaged", "the decoder crashed on this file or one beside it")
+        for target in piece.targets
+    )
+
+
+def look_at(folder: str, target: Target) -> Seen:
+    """Return what one file shows; whatever is wrong with it is part of the answer."""
+    if target.identity.size_bytes == 0:
+        return _without_picture(target, "zero_bytes", "")
+    flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+    flags |= getattr(os, "O_BINARY", 0)
+    try:
+        descriptor = os.open(os.path.join(folder, target.path), flags)  # noqa: PTH118 - str paths
+    except OSError as error:
+        return _without_picture(target, "unreadable", error.strerror or type(error).__name__)
+    with os.fdopen(descriptor, "rb") as file:
+        found = os.fstat(descriptor)
+        if not stat.S_ISREG(found.st_mode):
+            return _without_picture(target, "unreadable", "no regular file")
+        # As it is now; a file that was changed since it was listed is not mixed up with the old.
+        identity = Identity(found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns)
+        current = Target(path=target.path, identity=identity)
+        try:
+            head = file.read(32)
+            file.seek(0)
+            return _decoded(current, file, head)
+        except _BROKEN as error:
+            return _broken(current, error, _named_format(head))
+
+
+_BROKEN: Final = (
+    OSError, SyntaxError, ValueError, EOFError, OverflowError, IndexError, KeyError, TypeError,
+    RuntimeError, MemoryError, struct.error, zlib.error, Image.DecompressionBombError,
+    Image.DecompressionBombWarning,
+)  # fmt: skip
+"""What Pillow's decoders raise on damaged data, as far as is known."""
+
+
+def _decoded(target: Target, file: object, head: bytes) -> Seen:
+    with Image.open(file, formats=_FORMATS) as image:  # type: ignore[arg-type]  # a binary file
+        width, height = image.size
+        form, mode = _format_of(image), image.mode
+        if width * height > PIXEL_LIMIT:
+            return _without_picture(
+                target, "too_large", f"{width} x {height} pixels", form=form, sides=(width, height)
+            )
+        frames = 1 if form == "JPEG" else int(getattr(image, "n_frames", 1))
+        is_progressive = bool(image.info.get("progressive") or image.info.get("progression"))
+        grey = read_grey(image)
+        orientation = _orientation(image)
+        alpha = _alpha(image)
+    if orientation >= 5:  # noqa: PLR2004 - EXIF 2.32: 5 to 8 exchange the sides
+        width, height = height, width
+    looks, prints = _measured(grey)
+    return Seen(
+        identity=target.identity,
+        file=ImageFile(
+            path=target.path,
+            size_bytes=target.identity.size_bytes,
+            mtime_ns=target.identity.mtime_ns,
+            format=form or _named_format(head),
+            width=width,
+            height=height,
+            orientation=orientation,
+            mode=mode,
+            frames=frames,
+            alpha=alpha,
+            is_progressive=is_progressive,
+            looks=looks,
+        ),
+        prints=prints,
+        thumb=thumb_of(grey.thumbnail),
+    )
+
+
+def _measured(grey: Grey) -> tuple[Looks, bytes]:
+    found = looks_of(grey)
+    looks = Looks(
+        p5=found.p5,
+        p95=found.p95,
+        clipped=found.clipped,
+        spread=found.spread,
+        laplacian=found.laplacian,
+        tile_laplacian=found.tile_laplacian,
+        reblur=found.reblur,
+        borders=found.borders,
+    )
+    if is_blank(looks.spread, looks.tile_laplacian):
+        return looks, b""
+    return looks, hashes_of(grey.thumbnail).tobytes()
+
+
+def _format_of(image: Image.Image) -> str | None:
+    # A phone's JPEG with a second picture behind it; the trainer reads the first.
+    return "JPEG" if image.format == "MPO" else image.format
+
+
+def _orientation(image: Image.Image) -> int:
+    found = image.getexif().get(ExifTags.Base.Orientation, 1)
+    return found if isinstance(found, int) and 1 <= found <= 8 else 1  # noqa: PLR2004 - EXIF 2.32
+
+
+def _alpha(image: Image.Image) -> Literal["none", "opaque", "hides_colour"]:
+    if image.mode in ("RGBA", "LA", "PA"):
+        lowest = image.getchannel("A").getextrema()[0]
+    elif "transparency" in image.info and image.mode == "P":
+        lowest = image.convert("RGBA").getchannel("A").getextrema()[0]
+    else:
+        return "none"
+    return "opaque" if lowest == 255 else "hides_colour"  # noqa: PLR2004 - 8 bits
+
+
+def _broken(target: Target, error: Exception, form: str | None) -> Seen:
+    text = str(error)
+    if isinstance(error, Image.DecompressionBombError | Image.DecompressionBombWarning):
+        return _without_picture(target, "too_large", text, form=form)
+    if isinstance(error, UnidentifiedImageError):
+        text = "no picture that the trainer opens" if form is None else f"no readable {form} header"
+        return _without_picture(target, "not_an_image" if form is None else "damaged", text, form=form)
+    ends = any(word in text.lower() for word in _ENDS)
+    return _without_picture(
+        target, "truncated" if ends else "damaged", text or type(error).__name__, form=form
+    )
+
+
+def _named_format(head: bytes) -> str | None:
+    """Return the format that a file's first bytes name."""
+    if head.startswith(b"\xff\xd8\xff"):
+        return "JPEG"
+    if head.startswith(b"\x89PNG\r\n\x1a\n"):
+        return "PNG"
+    if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
+        return "WEBP"
+    if head.startswith((b"GIF87a", b"GIF89a")):
+        return "GIF"
+    if head[4:8] == b"ftyp" and head[8:12] in (b"avif", b"avis", b"heic", b"heix", b"mif1"):
+        return "AVIF" if head[8:11] == b"avi" else "HEIF"
+    if head.startswith((b"II*\x00", b"MM\x00*")):
+        return "TIFF"
+    return "BMP" if head.startswith(b"BM") else None
+
+
+def _without_picture(
+    target: Target,
+    problem: ImageProblem,
+    detail: str,
+    *,
+    form: str | None = None,
+    sides: tuple[int, int] | None = None,
+) -> Seen:
+    return Seen(
+        identity=target.identity,
+        file=ImageFile(
+            path=target.path,
+            size_bytes=target.identity.size_bytes,
+            mtime_ns=target.identity.mtime_ns,
+            format=form,
+            problem=problem,
+            detail=clean_text(detail)[:_DETAIL_CHARS],
+            width=None if sides is None else sides[0],
+            height=None if sides is None else sides[1],
+        ),
+    )
