@@ -1,0 +1,105 @@
+"""Confirming a pair that hashes gave, by 32x32 thumbnails (datasets.md sections A5.7 and E7)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+import numpy.typing as npt
+from attrs import frozen
+
+from aitk_core.pictures.hashes import MIRRORED, SIDE
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from aitk_core.pictures.hashes import Thumbnail
+
+Small = npt.NDArray[np.uint8]
+_Floats = npt.NDArray[np.float32]
+
+SMALL_SIDE: Final = 32
+"""1 KiB for each picture."""
+
+_TILE: Final = 4
+_AT_ONCE: Final = 1024
+"""Pairs: about 40 MiB."""
+
+
+@frozen(kw_only=True, eq=False)
+class Agreement:
+    """How well thumbnails of pairs agree; each (n,) float32."""
+
+    correlation: _Floats
+    """`ncc` of section A5.7: the best Pearson correlation of the inner 30x30 pixels over shifts by
+    -1, 0 and 1 across and down, -1 to 1. The shift is of either picture, so order is no matter."""
+    straight: _Floats
+    """Pearson correlation of the whole thumbnails without a shift (section E7)."""
+    tile: _Floats
+    """Largest mean absolute difference of 64 tiles of 4x4 pixels, in standard deviations of the
+    pictures (section E7)."""
+
+
+def small_of(thumbnail: Thumbnail) -> Small:
+    """Return the (32, 32) uint8 means of a (128, 128) thumbnail, rounded."""
+    step = SIDE // SMALL_SIDE
+    rows = thumbnail.reshape(SMALL_SIDE, step, SIDE).sum(axis=1, dtype=np.uint16)
+    sums = rows.reshape(SMALL_SIDE, SMALL_SIDE, step).sum(axis=2, dtype=np.uint16)
+    small: Small = ((sums + step * step // 2) // (step * step)).astype(np.uint8)
+    return small
+
+
+def turn(small: Small, orientation: int) -> Small:
+    """Return thumbnails (..., 32, 32) in one of `hashes.ORIENTATIONS`."""
+    if orientation >= MIRRORED:
+        small = small[..., ::-1]
+    return np.rot90(small, orientation % 4, axes=(-2, -1))
+
+
+def agreement_of(one: Small, other: Small) -> Agreement:
+    """Return how well pairs agree. Pairs of which one is plain agree in nothing.
+
+    Args:
+        one: (n, 32, 32) uint8.
+        other: (n, 32, 32) uint8, turned already.
+    """
+    parts: Sequence[tuple[_Floats, _Floats, _Floats]] = [
+        _agreement(one[start : start + _AT_ONCE], other[start : start + _AT_ONCE])
+        for start in range(0, max(len(one), 1), _AT_ONCE)
+    ]
+    correlation, straight, tile = (np.concatenate(part) for part in zip(*parts, strict=True))
+    return Agreement(correlation=correlation, straight=straight, tile=tile)
+
+
+def _agreement(one: Small, other: Small) -> tuple[_Floats, _Floats, _Floats]:
+    a, b = one.astype(np.float32), other.astype(np.float32)
+    best = np.full(len(a), -1.0, dtype=np.float32)
+    inner_a, inner_b = _standard(_window(a, 1, 1)), _standard(_window(b, 1, 1))
+    for down in range(3):
+        for across in range(3):
+            for inner, moved in ((inner_a, b), (inner_b, a)):
+                found = _products(inner, _standard(_window(moved, down, across)))
+                np.maximum(best, found, out=best)
+    whole_a, whole_b = _standard(a), _standard(b)
+    count = SMALL_SIDE // _TILE
+    tiles = np.abs(whole_a - whole_b).reshape(-1, count, _TILE, count, _TILE).mean(axis=(2, 4))
+    return best, _products(whole_a, whole_b), tiles.max(axis=(1, 2))
+
+
+def _window(small: _Floats, down: int, across: int) -> _Floats:
+    inner = SMALL_SIDE - 2
+    return small[:, down : down + inner, across : across + inner]
+
+
+def _products(one: _Floats, other: _Floats) -> _Floats:
+    """Return the mean product of each pair of standardised pictures."""
+    products: _Floats = np.einsum("nij,nij->n", one, other) / np.float32(one[0].size)
+    return products
+
+
+def _standard(small: _Floats) -> _Floats:
+    """Return pictures with mean 0 and deviation 1; plain ones are 0 everywhere."""
+    centred = small - small.mean(axis=(1, 2), keepdims=True)
+    spread = np.sqrt(np.square(centred).mean(axis=(1, 2), keepdims=True))
+    standard: _Floats = np.divide(centred, spread, out=np.zeros_like(centred), where=spread > 0)
+    return standard
