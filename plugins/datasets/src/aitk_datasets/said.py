@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 from attrs import define
 
+from aitk_core.evidence.dataset import DatasetEvidence
 from aitk_core.records.findings import Estimate, EvidenceRef, Finding
 from aitk_core.statistics.rates import binomial_interval
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from aitk_core.evidence.dataset import DatasetEvidence
     from aitk_core.records.findings import Severity
     from aitk_core.statistics.description import MethodInfo
 
@@ -23,6 +23,7 @@ EXAMPLES: Final = 10
 _EXACT_UP_TO: Final = 500
 """Pictures; the exact interval of more takes seconds and tells no more."""
 _Z95: Final = 1.959964
+_AT_RANDOM: Final = "the interval takes those looked at as drawn at random"
 _GAPS: Final = re.compile(r"\s+")
 
 
@@ -72,10 +73,8 @@ class Sayer:
         """
         unknown: tuple[str, ...] = more.pop("unknown", ())
         if self.evidence.is_limited:
-            unknown += (
-                f"the {self.evidence.found_images - len(self.evidence.images)} pictures that were "
-                "not looked at; the interval takes those looked at as drawn at random",
-            )
+            rest = self.evidence.found_images - len(self.evidence.images)
+            unknown += (f"the {rest} pictures that were not looked at; {_AT_RANDOM}",)
         return Finding(
             code=code,
             category=more.pop("category", "dataset"),

@@ -83,7 +83,7 @@ def _lost(sayer: Sayer) -> Iterator[Finding]:
     # Together: many causes that each look small may leave little to train on.
     severity: Severity = "critical" if sayer.share(len(lost)) >= MATERIAL_SHARE else "warning"
     for problem, code, what in _LOST:
-        paths = _those(sayer, lambda image, problem=problem: image.problem == problem)
+        paths = [image.path for image in sayer.evidence.images if image.problem == problem]
         if paths:
             yield sayer.finding(
                 code,
@@ -117,13 +117,13 @@ def _too_large(sayer: Sayer) -> Iterator[Finding]:
 
 
 def _sixteen_bit(sayer: Sayer) -> Iterator[Finding]:
-    paths = _those(sayer, lambda image: bool(image.mode) and image.mode.startswith("I"))
+    paths = _those(sayer, lambda image: (image.mode or "").startswith("I"))
     if paths:
         yield sayer.finding(
             "IMAGE_16_BIT",
             "critical" if sayer.share(len(paths)) >= MATERIAL_SHARE else "warning",
-            f"{counted(len(paths), 'picture')} with 16 bits of grey, which the trainer's conversion "
-            f"clips to white: white pictures are trained; {sayer.cost(len(paths))}",
+            f"{counted(len(paths), 'picture')} with 16 bits of grey, which the trainer clips to "
+            f"white: white pictures are trained; {sayer.cost(len(paths))}",
             method=FILES,
             pictures=paths,
             confidence=1.0,

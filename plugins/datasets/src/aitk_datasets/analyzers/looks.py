@@ -24,7 +24,7 @@ _SAID: Final[Mapping[str, tuple[str, str, str]]] = {
     BLURRED: ("IMAGE_BLURRED", "without any sharp part", "look at"),
     MAYBE_BLURRED: (
         "IMAGE_MAYBE_BLURRED",
-        "perhaps blurred or with motion blur: soft everywhere, which fog or painting may be as well",
+        "perhaps blurred or with motion blur: soft everywhere, as fog or a painting may be",
         "look at",
     ),
 }

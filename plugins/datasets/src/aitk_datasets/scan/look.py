@@ -7,26 +7,31 @@ link is followed, and a file that is swapped for something else meanwhile is not
 from __future__ import annotations
 
 import os
+import re
 import stat
 import struct
 import zlib
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, BinaryIO, Final, Literal
 
 from attrs import frozen
 from PIL import ExifTags, Image, UnidentifiedImageError
 
 from aitk_core.convert import clean_text
-from aitk_core.evidence.dataset import ImageFile, ImageProblem, Looks
+from aitk_core.evidence.dataset import ImageFile, Looks
+from aitk_core.pictures.confirm import small_of
 from aitk_core.pictures.grey import read_grey
 from aitk_core.pictures.hashes import hashes_of, is_blank
 from aitk_core.pictures.looks import looks_of
-from aitk_datasets.scan.seen import Identity, Seen, thumb_of
+from aitk_datasets.scan.seen import Identity, Seen
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from aitk_core.evidence.dataset import ImageProblem
     from aitk_core.pictures.grey import Grey
 
 PIXEL_LIMIT: Final = 89_478_485
-"""Pillow's, beyond which it warns of a decompression bomb; the trainer keeps it (datasets.md A1)."""
+"""Pillow's, beyond which it warns of a bomb; the trainer keeps it (datasets.md A1)."""
 _FORMATS: Final = ("JPEG", "PNG", "WEBP", "GIF", "BMP")
 """What the trainer opens under the names that it lists; it goes by content, too."""
 _DETAIL_CHARS: Final = 200
@@ -81,6 +86,7 @@ def look_at(folder: str, target: Target) -> Seen:
         # As it is now; a file that was changed since it was listed is not mixed up with the old.
         identity = Identity(found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns)
         current = Target(path=target.path, identity=identity)
+        head = b""
         try:
             head = file.read(32)
             file.seek(0)
@@ -97,8 +103,8 @@ _BROKEN: Final = (
 """What Pillow's decoders raise on damaged data, as far as is known."""
 
 
-def _decoded(target: Target, file: object, head: bytes) -> Seen:
-    with Image.open(file, formats=_FORMATS) as image:  # type: ignore[arg-type]  # a binary file
+def _decoded(target: Target, file: BinaryIO, head: bytes) -> Seen:
+    with Image.open(file, formats=_FORMATS) as image:
         width, height = image.size
         form, mode = _format_of(image), image.mode
         if width * height > PIXEL_LIMIT:
@@ -130,7 +136,7 @@ def _decoded(target: Target, file: object, head: bytes) -> Seen:
             looks=looks,
         ),
         prints=prints,
-        thumb=thumb_of(grey.thumbnail),
+        thumb=small_of(grey.thumbnail).tobytes(),
     )
 
 
@@ -177,28 +183,30 @@ def _broken(target: Target, error: Exception, form: str | None) -> Seen:
         return _without_picture(target, "too_large", text, form=form)
     if isinstance(error, UnidentifiedImageError):
         text = "no picture that the trainer opens" if form is None else f"no readable {form} header"
-        return _without_picture(target, "not_an_image" if form is None else "damaged", text, form=form)
+        return _without_picture(
+            target, "not_an_image" if form is None else "damaged", text, form=form
+        )
     ends = any(word in text.lower() for word in _ENDS)
     return _without_picture(
         target, "truncated" if ends else "damaged", text or type(error).__name__, form=form
     )
 
 
+_MAGIC: Final[Mapping[str, re.Pattern[bytes]]] = {
+    "JPEG": re.compile(rb"\xff\xd8\xff"),
+    "PNG": re.compile(rb"\x89PNG\r\n\x1a\n"),
+    "WEBP": re.compile(rb"RIFF....WEBP", re.DOTALL),
+    "GIF": re.compile(rb"GIF8[79]a"),
+    "AVIF": re.compile(rb"....ftypavi[fs]", re.DOTALL),
+    "HEIF": re.compile(rb"....ftyp(hei[cx]|mif1)", re.DOTALL),
+    "TIFF": re.compile(rb"II\*\0|MM\0\*"),
+    "BMP": re.compile(rb"BM"),
+}
+
+
 def _named_format(head: bytes) -> str | None:
     """Return the format that a file's first bytes name."""
-    if head.startswith(b"\xff\xd8\xff"):
-        return "JPEG"
-    if head.startswith(b"\x89PNG\r\n\x1a\n"):
-        return "PNG"
-    if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
-        return "WEBP"
-    if head.startswith((b"GIF87a", b"GIF89a")):
-        return "GIF"
-    if head[4:8] == b"ftyp" and head[8:12] in (b"avif", b"avis", b"heic", b"heix", b"mif1"):
-        return "AVIF" if head[8:11] == b"avi" else "HEIF"
-    if head.startswith((b"II*\x00", b"MM\x00*")):
-        return "TIFF"
-    return "BMP" if head.startswith(b"BM") else None
+    return next((name for name, magic in _MAGIC.items() if magic.match(head)), None)
 
 
 def _without_picture(

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from attrs import frozen
 
 from aitk_core.evidence.dataset import ImageFile
-
-if TYPE_CHECKING:
-    from aitk_core.pictures.grey import Levels
 
 METHOD: Final = 1
 """Rises whenever a look at the same bytes gives something else: what is cached is then void."""
@@ -35,11 +32,3 @@ class Seen:
     not decoded."""
     thumb: bytes = b""
     """32x32 grey means, one byte each."""
-
-
-def thumb_of(thumbnail: Levels) -> bytes:
-    """Return the 32x32 means of a (128, 128) thumbnail, to confirm a pair by (datasets.md A5.7)."""
-    import numpy as np
-
-    means = thumbnail.reshape(32, 4, 32, 4).mean(axis=(1, 3), dtype=np.float32)
-    return means.round().astype(np.uint8).tobytes()
