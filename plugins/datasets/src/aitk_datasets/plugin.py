@@ -5,14 +5,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from aitk_core.hookspecs import hookimpl
+from aitk_core.specs import AnalyzerSpec, Lazy
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-
-    from aitk_core.specs import AnalyzerSpec
 
 
 @hookimpl
 def aitk_analyzers() -> Iterable[AnalyzerSpec]:
     """Declare the analyzers of datasets."""
-    return ()
+    return (
+        AnalyzerSpec(
+            name="captions",
+            subject="dataset",
+            analyze=Lazy("aitk_datasets.analyzers.captions:analyze"),
+            proofs=Lazy("aitk_datasets.proofs.captions:cases"),
+        ),
+    )

@@ -1,0 +1,1 @@
+"""Captions: read without trust, measured without a model."""

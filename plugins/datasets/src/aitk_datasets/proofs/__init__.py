@@ -1,0 +1,1 @@
+"""What each analyzer must find, and what it must stay quiet on."""
