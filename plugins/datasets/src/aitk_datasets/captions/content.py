@@ -35,7 +35,7 @@ _REFUSAL: Final = re.compile(
     r"|\bno image (?:was |has been )?(?:provided|uploaded|attached)\b"
 )
 _BOILERPLATE: Final = re.compile(
-    r"^\W*(?:sure|certainly|of course|here(?:'s| is)) \w*.{0,30}?\b(?:caption|description)\b"
+    r"^\W*(?:sure|certainly|of course|here(?:'s| is))\b.{0,60}?\b(?:caption|description)\b"
     r"|\b(?:the|this) (?:image|picture|photo|photograph|illustration) "
     r"(?:shows|depicts|features|captures|displays|portrays|presents|is of|appears to)\b"
     r"|\bin (?:the|this) (?:image|picture|photo), "

@@ -159,16 +159,18 @@ def read_caption(file: Path, path: str, *, is_generated: bool = False) -> Captio
     if not hasattr(os, "O_NOFOLLOW") and file.is_symlink():
         raise OSError(f"{path!r} is a link")
     descriptor = os.open(file, flags)
-    with os.fdopen(descriptor, "rb", buffering=0) as stream:
+    try:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
             raise OSError(f"{path!r} is no plain file")
         data = bytearray()
         while len(data) <= LIMIT_BYTES:
-            part = stream.read(LIMIT_BYTES + 1 - len(data))
+            part = os.read(descriptor, LIMIT_BYTES + 1 - len(data))
             if not part:
                 break
             data += part
+    finally:
+        os.close(descriptor)
     return caption_of(
         path,
         bytes(data),

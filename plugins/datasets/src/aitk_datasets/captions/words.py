@@ -29,6 +29,8 @@ UNSPACED: Final = (
 
 _ASCII_WORDS: Final = re.compile(r"[a-z0-9]+(?:['-][a-z0-9]+)*")
 _UNSPACED_LETTER: Final = re.compile(f"[{UNSPACED}]")
+_WIDTHS: Final = re.compile("[\uff01-\uffef]+")
+"""Full-width and half-width forms, which are the same words."""
 _INSIDE: Final = "'\u2019-\u200c\u200d"
 """Between two letters these join them."""
 _FUNCTION_WORDS: Final = frozenset(
@@ -41,8 +43,8 @@ _FUNCTION_WORDS: Final = frozenset(
     very was we were what when where which while who whom whose will with within without would you
     your
     au aux avec ce ces cette dans des du elle en est et il la le les leur ou par pas pour qui que
-    sa se ses son sont sur un une
-    als am an auf aus bei das dem den der des die ein eine einem einen einer es für hat im ist mit
+    sa se ses sont sur un une
+    als am an auf aus bei das dem der des die ein eine einem einen einer es für im ist mit
     nach oder sich sie sind über um und unter vom von vor wie zu zum zur
     al con de del dos e el ella em es esta este la las lo los na no o os para por que se sin su
     sus um uma un una y
@@ -57,8 +59,9 @@ def words(text: str) -> list[str]:
     if text.isascii():
         return _ASCII_WORDS.findall(text.lower())
     found: list[str] = []
-    # Full-width and half-width forms are the same words.
-    for kind, group in groupby(unicodedata.normalize("NFKC", text).lower(), _kind):
+    composed = unicodedata.normalize("NFC", text)
+    narrow = _WIDTHS.sub(lambda wide: unicodedata.normalize("NFKC", wide.group()), composed)
+    for kind, group in groupby(narrow.lower(), _kind):
         run = "".join(group)
         if kind == "spaced":
             found += filter(None, (word.strip(_INSIDE) for word in run.split()))
