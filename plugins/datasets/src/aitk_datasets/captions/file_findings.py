@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from aitk_core.records.findings import Finding, Remedy
 from aitk_datasets.captions.methods import FILES, MATERIAL_SHARE
+from aitk_datasets.captions.shown import shown
 from aitk_datasets.captions.survey import counted, examples
 from aitk_datasets.captions.trained import trained_text
 
@@ -42,7 +43,7 @@ def _without_text(
     bare = len(survey.without) + len(survey.empty)
     is_material = survey.share(bare) >= MATERIAL_SHARE
     is_style = bare == len(survey.pictures) and survey.use is None
-    unknown: tuple[str, ...] = ()
+    unknown: tuple[str, ...] = ("whether some pictures are meant to train without words",)
     remedies: tuple[Remedy, ...] = (_WRITE,)
     if prompt:
         name = "trigger word" if survey.trigger else "default caption"
@@ -61,7 +62,7 @@ def _without_text(
             ),
         )
     if survey.use is None:
-        unknown = ("whether the job has a trigger word, a default caption or another caption_ext",)
+        unknown += ("whether the job has a trigger word, a default caption or another caption_ext",)
     yield survey.finding(
         code,
         "warning" if is_material and not prompt and not is_style else "info",
@@ -246,7 +247,7 @@ def wrong_case(survey: Survey) -> Iterator[Finding]:
     paths = survey.evidence.wrong_case
     if not paths:
         return
-    extension = survey.use.caption_ext if survey.use is not None else ".txt"
+    extension = shown(survey.use.caption_ext if survey.use is not None else ".txt", 20)
     yield Finding(
         code="CAPTION_WRONG_CASE",
         category="dataset",

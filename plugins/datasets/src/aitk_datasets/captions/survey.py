@@ -221,7 +221,8 @@ def share_interval(count: int, whole: int) -> tuple[float, float]:
     centre = (share + z2 / (2 * whole)) / (1 + z2 / whole)
     spread = share * (1 - share) / whole + z2 / (4 * whole**2)
     half = _Z95 * math.sqrt(spread) / (1 + z2 / whole)
-    return max(0.0, centre - half), min(1.0, centre + half)
+    # Rounding may put an end on the wrong side of a share of 0 or 1.
+    return max(0.0, min(share, centre - half)), min(1.0, max(share, centre + half))
 
 
 def percent(share: float) -> str:
