@@ -21,10 +21,13 @@ from aitk_core.services.proving import prove_analyzers
 from aitk_core.statistics.rates import binomial_interval
 from aitk_datasets.analyzers.captions import analyze
 from aitk_datasets.captions import methods
+from aitk_datasets.captions.reading import read_caption
 from aitk_datasets.captions.survey import percent, share_interval
 from aitk_datasets.proofs.captions import cases, folder
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from aitk_core.records.findings import Finding
 
 PLUGIN: Final = tuple(entry_points(group="aitk.plugins", name="datasets"))
@@ -243,6 +246,45 @@ def test_stop_of_the_run_is_critical_from_one_on() -> None:
     assert finding.severity == "critical"
     assert "the trainer stops" in finding.message
     assert "cp1252" in finding.message
+
+
+def test_an_old_encoding_of_another_script_is_not_called_western() -> None:
+    evidence = folder(["Женщина в красном платье".encode("koi8-r"), b"caf\xe9", *SENTENCES])
+    message = one(evidence, "CAPTION_NOT_UTF8").message
+    assert "1 of them rather in an old encoding of another script" in message
+
+
+def test_files_on_disk_give_the_same_findings(tmp_path: Path) -> None:
+    planted: dict[str, bytes | str] = {
+        "latin.txt": "größe naïve".encode("latin-1"),
+        "wide.txt": "a wide caption".encode("utf-16"),
+        "nul.txt": "a narrow caption".encode("utf-16-le"),
+        "bom.txt": "\ufeffA cat sleeps here.",
+        "blank.txt": " \r\n",
+        "lines.txt": "A dog runs.\r\nA dog sits.",
+        "garbled.txt": "Un café près d'une forêt".encode().decode("cp1252"),
+        "refused.txt": "I'm sorry, but I can't describe this.",
+        "placeholder.txt": "[trigger] stands near a wall.",
+        "tags.txt": "moon, night, , moon",
+    }
+    captions = {}
+    for name, content in planted.items():
+        data = content if isinstance(content, bytes) else content.encode()
+        (tmp_path / name).write_bytes(data)
+        captions[name.replace(".txt", ".png")] = read_caption(tmp_path / name, name)
+    evidence = folder([None] * len(captions), names=list(captions), use=DatasetUse(steps=100))
+    assert set(found(evolve(evidence, captions=captions))) == {
+        "CAPTION_NOT_UTF8",
+        "CAPTION_EMPTY",
+        "CAPTION_BOM",
+        "CAPTION_CONTROL_CHARS",
+        "CAPTION_MOJIBAKE",
+        "CAPTION_MULTILINE",
+        "CAPTION_REFUSAL",
+        "TRIGGER_PLACEHOLDER_UNSET",
+        "TAGS_REPEATED",
+        "TAGS_EMPTY",
+    }
 
 
 def test_a_path_is_data() -> None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from aitk_core.records.findings import Finding, Remedy
 from aitk_datasets.captions.methods import FILES, MATERIAL_SHARE
+from aitk_datasets.captions.reading import is_doubtful_guess
 from aitk_datasets.captions.shown import shown
 from aitk_datasets.captions.survey import counted, examples
 from aitk_datasets.captions.trained import trained_text
@@ -54,7 +55,8 @@ def _without_text(
             "one, which is a way to train, else with an empty prompt"
         )
     else:
-        train = "they train with an empty prompt"
+        unless = " unless the job has another" if survey.use is None else ""
+        train = f"they train with an empty prompt{unless}"
         remedies += (
             Remedy(
                 action="or set a trigger word or a default caption, which then is their prompt",
@@ -97,18 +99,24 @@ def not_utf8(survey: Survey) -> Iterator[Finding]:
     pictures = survey.with_caption(lambda caption: "not_utf8" in caption.problems)
     if not pictures:
         return
-    encodings = sorted({survey.evidence.captions[path].encoding for path in pictures})
+    found = [survey.evidence.captions[path] for path in pictures]
+    encodings = sorted({caption.encoding for caption in found})
+    doubtful = sum(
+        caption.encoding in ("cp1252", "latin-1") and is_doubtful_guess(caption.text)
+        for caption in found
+    )
+    doubt = f"; {doubtful} of them rather in an old encoding of another script" if doubtful else ""
     yield survey.finding(
         "CAPTION_NOT_UTF8",
         "critical",
         f"the captions of {counted(len(pictures), 'picture')} are not UTF-8 but rather "
-        f"{' or '.join(encodings)}: the trainer stops at the first of them (datasets.md A1)",
+        f"{' or '.join(encodings)}{doubt}: the trainer stops at the first of them (datasets.md A1)",
         method=FILES,
         pictures=pictures,
         remedies=(_AS_UTF8,),
         unknown=(
             "the true encoding: cp1252 and latin-1 are guesses",
-            "whether it is an old encoding of another script, which passes for one of them",
+            "whether it is an old encoding of another script, where letters with accents are few",
         ),
     )
 
@@ -120,7 +128,7 @@ def control_chars(survey: Survey) -> Iterator[Finding]:
         return
     captions = survey.evidence.captions
     wide = [path for path in pictures if captions[path].encoding == "utf-16"]
-    seen = f"; {len(wide)} of them are UTF-16, read as letters with NULs between" if wide else ""
+    seen = f" ({len(wide)} in UTF-16: letters with a NUL beside each)" if wide else ""
     yield survey.finding(
         "CAPTION_CONTROL_CHARS",
         "warning" if wide else _graded(survey, pictures),

@@ -23,12 +23,12 @@ from aitk_core.statistics.description import FalseAlarmRate, MethodInfo, Paramet
 
 MATERIAL_SHARE: Final = 0.10
 """Of the pictures. A caption coverage under 90 % is what the contract's alert names (SCORING.md
-section 5); up to 5 % without a prompt is what the trainer's own `caption_dropout_rate` of 0.05
-does on purpose (API.md 14.2). Validation, alerts and reports take it from here."""
+section 6); 5 % of the steps without a prompt is what the user interface's default
+`caption_dropout_rate` does on purpose (API.md 14.2). Validation, alerts and reports take it from here."""
 LEAST_CAPTIONS: Final = 10
 """Ours: for statements on what most captions do; PRACTICE D01 calls fewer pictures few."""
 PHRASE_SHARE: Final = 0.5
-"""Ours: of the captions that hold one phrase or tag, from which on it acts like a trigger."""
+"""Ours: of the captions that hold one phrase or tag, from which on it may act like a trigger."""
 MIXED_SHARE: Final = 0.2
 """Ours: of the captions in the rarer style. The classifier errs in up to 18 % (the upper end of
 its interval), and a set of one style must not be called mixed."""

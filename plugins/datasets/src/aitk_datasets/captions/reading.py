@@ -200,6 +200,15 @@ def mended(text: str) -> str | None:
     return mended_text if changed > 1 or (changed and has_sign) else None
 
 
+def is_doubtful_guess(text: str) -> bool:
+    """Tell whether text that was decoded as cp1252 or Latin-1 is hardly in either.
+
+    Then it rather is an old encoding of Cyrillic, Greek, Hebrew, Chinese, Japanese or Korean, and
+    must not be written as UTF-8 before someone has looked at it.
+    """
+    return sum(letter > "\x7f" for letter in text) > _DOUBTFUL_SHARE * len(text)
+
+
 def _as_trained(decoded: Decoded) -> str:
     """Return what the trainer reads, for NULs between letters of UTF-16 that passes as UTF-8."""
     if decoded.encoding == "utf-16" and decoded.is_utf8:
@@ -244,7 +253,6 @@ def _one_byte(body: bytes, mark: bytes) -> Decoded:
         text = body.decode("cp1252")
     except UnicodeDecodeError:
         encoding, text = "latin-1", body.decode("latin-1")
-    high = sum(1 for byte in body if byte > 0x7F)  # noqa: PLR2004 - the last ASCII code
     return Decoded(
         text=text,
         encoding=encoding,
@@ -252,5 +260,5 @@ def _one_byte(body: bytes, mark: bytes) -> Decoded:
         mark=mark,
         is_utf8=False,
         is_exact=True,
-        is_doubtful=high > _DOUBTFUL_SHARE * len(body),
+        is_doubtful=is_doubtful_guess(text),
     )

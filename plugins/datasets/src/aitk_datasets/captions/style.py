@@ -31,7 +31,7 @@ def style_of(text: str) -> CaptionStyle:
     all words are function words; where it ends like a sentence, 2 words and 15 %. Two
     characters of a script without blanks count as one word.
 
-    Measured on 85 captions in 11 languages, written for it and labelled by hand before the rule
+    Measured on 85 captions in 8 languages, written for it and labelled by hand before the rule
     was made (they are in the tests): 40 of 40 right on which the rule was chosen, 42 of 45 that
     were kept back (93 %; 82 to 99 %). The three are tags with an article or a long part, read as
     sentences. Real datasets may differ; what mixes tags and a sentence counts as either.

@@ -7,7 +7,7 @@ import posixpath
 from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
-from attrs import define
+from attrs import frozen
 
 from aitk_core.evidence.dataset import DatasetEvidence
 from aitk_core.records.findings import Estimate, EvidenceRef, Finding
@@ -33,9 +33,9 @@ _EXACT_UP_TO: Final = 500
 _Z95: Final = 1.959964
 
 
-@define(kw_only=True, slots=False)
+@frozen(kw_only=True, slots=False)
 class Survey:
-    """The trained pictures of a dataset with their captions. Derives, never changes."""
+    """The trained pictures of a dataset with their captions."""
 
     evidence: DatasetEvidence
 

@@ -138,7 +138,7 @@ def length(survey: Survey) -> Iterator[Finding]:
             f"are near the limit of {most} tokens; the end of some may be cut off",
             TOKENS,
             remedy,
-            "which of them are over it: of those near it about one in four was (A8)",
+            "which of them are over it: 62 % were in A8, 24 % of texts joined to be near it",
         )
 
 
@@ -264,15 +264,18 @@ def phrase(survey: Survey) -> Iterator[Finding]:
         "CAPTION_PHRASE_DOMINATES",
         "info",
         f"the {'tag' if found.is_tag else 'phrase'} {shown(found.text, 80)!r} stands in "
-        f"{found.captions} of {found.searched} captions ({percent(share)}): like a second trigger "
-        "word it takes part of what is learnt, and prompts without it get less of that",
+        f"{found.captions} of {found.searched} captions ({percent(share)}); it may act like a "
+        "second trigger word, which prompts then need as well",
         method=CONTENT,
         pictures=pictures,
         category="nlp",
         remedies=(
             Remedy(action="keep it and write it into prompts, or say it in different words"),
         ),
-        unknown=("whether it is meant as part of the trigger",),
+        unknown=(
+            "whether it is meant as part of the trigger",
+            "how much prompts without it lose",
+        ),
     )
 
 
