@@ -24,7 +24,8 @@ from aitk_core.statistics.description import FalseAlarmRate, MethodInfo, Paramet
 MATERIAL_SHARE: Final = 0.10
 """Of the pictures. A caption coverage under 90 % is what the contract's alert names (SCORING.md
 section 6); 5 % of the steps without a prompt is what the user interface's default
-`caption_dropout_rate` does on purpose (API.md 14.2). Validation, alerts and reports take it from here."""
+`caption_dropout_rate` does on purpose (API.md 14.2). Validation, alerts and reports are to take it
+from here."""
 LEAST_CAPTIONS: Final = 10
 """Ours: for statements on what most captions do; PRACTICE D01 calls fewer pictures few."""
 PHRASE_SHARE: Final = 0.5
