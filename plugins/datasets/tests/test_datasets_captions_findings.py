@@ -22,8 +22,8 @@ from aitk_core.statistics.rates import binomial_interval
 from aitk_datasets.analyzers.captions import analyze
 from aitk_datasets.captions import methods
 from aitk_datasets.captions.reading import read_caption
-from aitk_datasets.captions.survey import percent, share_interval
 from aitk_datasets.proofs.captions import cases, folder
+from aitk_datasets.said import percent, share_interval
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -50,6 +50,10 @@ USES = st.none() | st.builds(
     text_limit=st.none() | st.integers(1, 512),
     is_regularisation=st.booleans(),
 )
+
+
+def examples_of(finding: Finding) -> list[str]:
+    return [path for ref in finding.evidence for path in ref.files]
 
 
 def found(evidence: DatasetEvidence) -> dict[str, Finding]:
@@ -113,7 +117,7 @@ def test_any_captions_give_an_answer_that_can_be_sent(
         assert finding.message.isprintable()
         assert finding.unknown
         assert finding.remedies
-        assert all(ref.quote is not None and ref.quote.isprintable() for ref in finding.evidence)
+        assert all(path.isprintable() for path in examples_of(finding))
     told = analysis.facts
     assert len(captions) == sum(
         told[f"caption_{what}_count"] for what in ("non_empty", "missing", "empty")
@@ -142,7 +146,7 @@ def test_missing_captions_are_told_in_steps() -> None:
     assert (finding.severity, finding.n) == ("warning", 120)
     assert finding.estimate is not None
     assert (finding.estimate.value, finding.estimate.low) == (0.1, None)
-    assert [ref.quote for ref in finding.evidence] == [f"{n:03d}.png" for n in range(10)]
+    assert examples_of(finding) == [f"{n:03d}.png" for n in range(10)]
 
 
 def test_pitfall_18_one_bound_for_coverage() -> None:
@@ -290,7 +294,7 @@ def test_files_on_disk_give_the_same_findings(tmp_path: Path) -> None:
 def test_a_path_is_data() -> None:
     evidence = folder([None, *SENTENCES], names=["a\n\u202e\udcff.png", *"bcdefghijk"])
     (ref,) = one(evidence, "CAPTION_MISSING").evidence
-    assert ref.quote == "a \\u202e\\udcff.png"
+    assert ref.files == ("a \\u202e\\udcff.png",)
 
 
 # Text
@@ -331,7 +335,7 @@ def test_a_phrase_in_most_captions_is_a_note_and_not_the_trigger() -> None:
     texts += [f"ohwx, {word}, moon" for word in ("key", "door", "road", "wall", "den")]
     finding = one(folder(texts, use=DatasetUse(trigger_word="ohwx")), "CAPTION_PHRASE_DOMINATES")
     assert "the tag 'film grain' stands in 6 of 11 captions (54.5 %)" in finding.message
-    assert [ref.quote for ref in finding.evidence] == [f"{n:03d}.png" for n in range(6)]
+    assert examples_of(finding) == [f"{n:03d}.png" for n in range(6)]
 
 
 def test_one_caption_for_all_is_a_way_to_train() -> None:

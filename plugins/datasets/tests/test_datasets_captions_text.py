@@ -20,7 +20,6 @@ from aitk_datasets.captions.content import (
     most_common_phrase,
     same_captions,
 )
-from aitk_datasets.captions.shown import shown
 from aitk_datasets.captions.style import style_of
 from aitk_datasets.captions.tokens import clip_bounds, fit
 from aitk_datasets.captions.trained import trained_text, trigger_use, without_trigger
@@ -32,6 +31,7 @@ from aitk_datasets.captions.words import (
     windowed_diversity,
     words,
 )
+from aitk_datasets.said import shown
 
 LABELLED: Final = [
     line.split("\t")

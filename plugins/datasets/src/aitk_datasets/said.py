@@ -6,7 +6,7 @@ import math
 import re
 from typing import TYPE_CHECKING, Any, Final
 
-from attrs import define
+from attrs import frozen
 
 from aitk_core.evidence.dataset import DatasetEvidence
 from aitk_core.records.findings import Estimate, EvidenceRef, Finding
@@ -23,20 +23,16 @@ EXAMPLES: Final = 10
 _EXACT_UP_TO: Final = 500
 """Pictures; the exact interval of more takes seconds and tells no more."""
 _Z95: Final = 1.959964
-_AT_RANDOM: Final = "the interval takes those looked at as drawn at random"
 _GAPS: Final = re.compile(r"\s+")
 
 
-@define(kw_only=True, slots=False)
+@frozen(kw_only=True, slots=False)
 class Sayer:
     """Says things about some of a dataset's pictures. Derives, never changes."""
 
     evidence: DatasetEvidence
-
-    @property
-    def whole(self) -> int:
-        """Return the number of pictures that shares are taken of."""
-        return len(self.evidence.images)
+    whole: int
+    """Pictures that shares are taken of."""
 
     def share(self, count: int) -> float:
         """Return the share of the pictures."""
@@ -73,8 +69,11 @@ class Sayer:
         """
         unknown: tuple[str, ...] = more.pop("unknown", ())
         if self.evidence.is_limited:
-            rest = self.evidence.found_images - len(self.evidence.images)
-            unknown += (f"the {rest} pictures that were not looked at; {_AT_RANDOM}",)
+            left = self.evidence.found_images - len(self.evidence.images)
+            unknown += (
+                f"{counted(left, 'picture')} not looked at",
+                "whether those looked at are like the others, which the interval supposes",
+            )
         return Finding(
             code=code,
             category=more.pop("category", "dataset"),
@@ -122,7 +121,8 @@ def share_interval(count: int, whole: int) -> tuple[float, float]:
     centre = (share + z2 / (2 * whole)) / (1 + z2 / whole)
     spread = share * (1 - share) / whole + z2 / (4 * whole**2)
     half = _Z95 * math.sqrt(spread) / (1 + z2 / whole)
-    return max(0.0, centre - half), min(1.0, centre + half)
+    # Rounding may put an end on the wrong side of a share of 0 or 1.
+    return max(0.0, min(share, centre - half)), min(1.0, max(share, centre + half))
 
 
 def percent(share: float) -> str:

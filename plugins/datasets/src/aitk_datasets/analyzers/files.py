@@ -43,7 +43,7 @@ def analyze(evidence: DatasetEvidence) -> Analysis:
     """Judge what the decoder and the headers said of each file."""
     if not evidence.images:
         return Analysis(assessed=False, reason="no pictures were looked at")
-    sayer = Sayer(evidence=evidence)
+    sayer = Sayer(evidence=evidence, whole=len(evidence.images))
     findings = (
         *_lost(sayer),
         *_too_large(sayer),

@@ -53,7 +53,7 @@ def analyze(evidence: DatasetEvidence) -> Analysis:
     seen = [image for image in evidence.images if image.looks is not None]
     if not seen:
         return Analysis(assessed=False, reason="no picture was decoded")
-    sayer = Sayer(evidence=evidence)
+    sayer = Sayer(evidence=evidence, whole=len(evidence.images))
     labels: dict[str, list[str]] = {name: [] for name in _SAID}
     for image in seen:
         label = None if image.looks is None else label_of(image.looks)

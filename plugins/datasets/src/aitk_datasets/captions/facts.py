@@ -7,7 +7,6 @@ from statistics import fmean, median
 from typing import TYPE_CHECKING, Any, Final
 
 from aitk_datasets.captions.methods import LEAST_DIVERSITY, LEAST_WORDS
-from aitk_datasets.captions.shown import shown
 from aitk_datasets.captions.words import (
     ascii_ratio,
     diversity,
@@ -16,6 +15,7 @@ from aitk_datasets.captions.words import (
     windowed_diversity,
     words,
 )
+from aitk_datasets.said import shown
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

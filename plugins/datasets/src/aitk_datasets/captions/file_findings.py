@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING
 from aitk_core.records.findings import Finding, Remedy
 from aitk_datasets.captions.methods import FILES, MATERIAL_SHARE
 from aitk_datasets.captions.reading import is_doubtful_guess
-from aitk_datasets.captions.shown import shown
-from aitk_datasets.captions.survey import counted, examples
 from aitk_datasets.captions.trained import trained_text
+from aitk_datasets.said import counted, examples, shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -42,7 +41,7 @@ def _without_text(
         return
     prompt = trained_text(None, survey.use)
     bare = len(survey.without) + len(survey.empty)
-    is_material = survey.share(bare) >= MATERIAL_SHARE
+    is_material = survey.say.share(bare) >= MATERIAL_SHARE
     is_style = bare == len(survey.pictures) and survey.use is None
     unknown: tuple[str, ...] = ("whether some pictures are meant to train without words",)
     remedies: tuple[Remedy, ...] = (_WRITE,)
@@ -65,10 +64,11 @@ def _without_text(
         )
     if survey.use is None:
         unknown += ("whether the job has a trigger word, a default caption or another caption_ext",)
-    yield survey.finding(
+    yield survey.say.finding(
         code,
         "warning" if is_material and not prompt and not is_style else "info",
-        f"{counted(len(pictures), 'picture')} with {what}; {train}: {survey.cost(len(pictures))}",
+        f"{counted(len(pictures), 'picture')} with {what}; {train}: "
+        f"{survey.say.cost(len(pictures))}",
         method=FILES,
         pictures=pictures,
         remedies=remedies,
@@ -106,7 +106,7 @@ def not_utf8(survey: Survey) -> Iterator[Finding]:
         for caption in found
     )
     doubt = f"; {doubtful} of them rather in an old encoding of another script" if doubtful else ""
-    yield survey.finding(
+    yield survey.say.finding(
         "CAPTION_NOT_UTF8",
         "critical",
         f"the captions of {counted(len(pictures), 'picture')} are not UTF-8 but rather "
@@ -129,11 +129,11 @@ def control_chars(survey: Survey) -> Iterator[Finding]:
     captions = survey.evidence.captions
     wide = [path for path in pictures if captions[path].encoding == "utf-16"]
     seen = f" ({len(wide)} in UTF-16: letters with a NUL beside each)" if wide else ""
-    yield survey.finding(
+    yield survey.say.finding(
         "CAPTION_CONTROL_CHARS",
         "warning" if wide else _graded(survey, pictures),
         f"the captions of {counted(len(pictures), 'picture')} hold control characters, which are "
-        f"trained{seen}: {survey.cost(len(pictures))}",
+        f"trained{seen}: {survey.say.cost(len(pictures))}",
         method=FILES,
         pictures=wide or pictures,
         remedies=(_AS_UTF8 if wide else Remedy(action="remove the control characters"),),
@@ -213,11 +213,11 @@ def stem_shared(survey: Survey) -> Iterator[Finding]:
     ]
     pictures = sorted(path for group in shared for path in group)
     why = "which does not fit both unless they show the same" if unlike else "and show the same"
-    yield survey.finding(
+    yield survey.say.finding(
         "CAPTION_STEM_SHARED",
         "warning" if unlike else "info",
         f"{len(pictures)} pictures share {counted(len(shared), 'caption')}, since their names "
-        f"differ by the extension only, {why}: {survey.cost(len(pictures))}",
+        f"differ by the extension only, {why}: {survey.say.cost(len(pictures))}",
         method=FILES,
         pictures=pictures,
         remedies=(
@@ -276,11 +276,11 @@ def generated(survey: Survey) -> Iterator[Finding]:
     pictures = survey.with_caption(lambda caption: caption.is_generated and not caption.is_empty)
     if not pictures:
         return
-    yield survey.finding(
+    yield survey.say.finding(
         "CAPTION_GENERATED",
         "info",
         f"the captions of {counted(len(pictures), 'picture')} were made from file names and do "
-        f"not count as coverage: {survey.cost(len(pictures))}",
+        f"not count as coverage: {survey.say.cost(len(pictures))}",
         method=FILES,
         pictures=pictures,
         remedies=(Remedy(action="write what the picture shows; a changed file counts again"),),
@@ -299,11 +299,11 @@ def _noted(
 ) -> Iterator[Finding]:
     pictures = _with_problem(survey, problem)
     if pictures:
-        yield survey.finding(
+        yield survey.say.finding(
             code,
             severity(survey, pictures),
             f"the captions of {counted(len(pictures), 'picture')} {what}: "
-            f"{survey.cost(len(pictures))}",
+            f"{survey.say.cost(len(pictures))}",
             method=FILES,
             pictures=pictures,
             remedies=(remedy,),
@@ -316,7 +316,7 @@ def _with_problem(survey: Survey, problem: CaptionProblem) -> list[str]:
 
 
 def _graded(survey: Survey, pictures: list[str]) -> Severity:
-    return "warning" if survey.share(len(pictures)) >= MATERIAL_SHARE else "info"
+    return "warning" if survey.say.share(len(pictures)) >= MATERIAL_SHARE else "info"
 
 
 RULES = (

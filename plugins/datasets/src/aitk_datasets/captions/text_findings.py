@@ -24,10 +24,9 @@ from aitk_datasets.captions.methods import (
     TOKENS,
     TRIGGER,
 )
-from aitk_datasets.captions.shown import shown
-from aitk_datasets.captions.survey import counted, percent
 from aitk_datasets.captions.tokens import CLIP_LIMIT, LONGEST_LIMIT, fit
 from aitk_datasets.captions.trained import has_placeholder, trigger_use
+from aitk_datasets.said import counted, percent, shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -202,12 +201,12 @@ def style(survey: Survey) -> Iterator[Finding]:
         return
     pictures = survey.of_captions(path for path, kind in survey.styles.items() if kind == rarer)
     names = {"tags": "lists of tags", "sentence": "sentences"}
-    yield survey.finding(
+    yield survey.say.finding(
         "CAPTION_STYLE_MIXED",
         "info",
         f"{counts['tags']} captions are {names['tags']} and {counts['sentence']} are "
         f"{names['sentence']}; prompts of the rarer kind, the {names[rarer]}, are learnt from "
-        f"{survey.cost(len(pictures))}",
+        f"{survey.say.cost(len(pictures))}",
         method=STYLE,
         pictures=pictures,
         category="nlp",
@@ -234,11 +233,11 @@ def duplicate(survey: Survey) -> Iterator[Finding]:
         else f"{len(pictures)} pictures have a caption that others have too, in "
         f"{counted(len(groups), 'group')}, the largest of {len(groups[0])}"
     )
-    yield survey.finding(
+    yield survey.say.finding(
         "CAPTION_DUPLICATE",
         "info",
         f"{what}; what differs between these pictures is learnt by the prompt as a whole: "
-        f"{survey.cost(len(pictures))}",
+        f"{survey.say.cost(len(pictures))}",
         method=CONTENT,
         pictures=pictures,
         category="nlp",
@@ -260,7 +259,7 @@ def phrase(survey: Survey) -> Iterator[Finding]:
         return
     pictures = survey.with_text(lambda text: holds(text, found, survey.trigger))
     share = found.captions / found.searched
-    yield survey.finding(
+    yield survey.say.finding(
         "CAPTION_PHRASE_DOMINATES",
         "info",
         f"the {'tag' if found.is_tag else 'phrase'} {shown(found.text, 80)!r} stands in "
@@ -291,11 +290,11 @@ def _on(
     **more: Any,
 ) -> Iterator[Finding]:
     if pictures:
-        yield survey.finding(
+        yield survey.say.finding(
             code,
             severity,
             f"the captions of {counted(len(pictures), 'picture')} {what}: "
-            f"{survey.cost(len(pictures))}",
+            f"{survey.say.cost(len(pictures))}",
             method=method,
             pictures=pictures,
             category="nlp",
@@ -306,7 +305,7 @@ def _on(
 
 
 def _graded(survey: Survey, pictures: list[str]) -> Severity:
-    return "warning" if survey.share(len(pictures)) >= MATERIAL_SHARE else "info"
+    return "warning" if survey.say.share(len(pictures)) >= MATERIAL_SHARE else "info"
 
 
 RULES = (
