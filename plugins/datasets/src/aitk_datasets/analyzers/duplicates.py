@@ -111,7 +111,7 @@ def _possible(sayer: Sayer) -> Iterator[Finding]:
             "IMAGE_DUPLICATE_POSSIBLE",
             "info",
             f"{counted(len(pairs), 'pair')} that may show the same: crops, turns and watermarks "
-            "look like this, and so do two products on one background. None is proposed for removal",
+            "look like this, and so do two products on one background; none is proposed",
             method=DUPLICATES,
             pictures=again,
             evidence=tuple(
