@@ -6,15 +6,22 @@ import math
 import types
 from typing import TYPE_CHECKING, Any, Final, TypeVar, Union, cast, get_args, get_origin
 
-from cattrs import Converter, transform_error
+import attrs
+from cattrs import Converter, override, transform_error
 from cattrs.errors import BaseValidationError, CattrsError
+from cattrs.gen import make_dict_unstructure_fn
 
 from aitk_core.errors import InvalidArgumentsError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from aitk_core.records.results import JsonObject
 
 T = TypeVar("T")
+
+OMIT_IF_DEFAULT: Final = "omit_if_default"
+"""In a field's metadata: its default is left out of the JSON."""
 
 _CONVERTER: Final = Converter(forbid_extra_keys=True)
 # JSON values of free shape (a config, a proposed value) pass as they are.
@@ -41,6 +48,17 @@ def _structure_member(value: Any, kind: Any) -> Any:
         return value if isinstance(value, bool) else float(value)
     return value
 
+
+def _unstructure_with_omissions(kind: type) -> Callable[[Any], dict[str, Any]]:
+    omitted: dict[str, Any] = {
+        each.name: override(omit_if_default=True)
+        for each in attrs.fields(kind)
+        if each.metadata.get(OMIT_IF_DEFAULT)
+    }
+    return make_dict_unstructure_fn(kind, _CONVERTER, **omitted)
+
+
+_CONVERTER.register_unstructure_hook_factory(attrs.has, _unstructure_with_omissions)
 
 # Unions of JSON types: the schema has already decided that the value fits one of them.
 _CONVERTER.register_structure_hook_func(lambda kind: len(_members(kind)) > 1, _structure_member)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 from attrs import field, frozen
 
+from aitk_core.convert import OMIT_IF_DEFAULT
 from aitk_core.errors import InvalidSpecError
 from aitk_core.statistics.description import FalseAlarmRate
 
@@ -65,7 +66,7 @@ class EvidenceRef:
     last_step: int | None = None
     lines: tuple[int, ...] = ()
     """Line numbers in the scanned part of the log, 1-based."""
-    files: tuple[str, ...] = ()
+    files: tuple[str, ...] = field(default=(), metadata={OMIT_IF_DEFAULT: True})
     """Examples: paths relative to the dataset's folder, data and never instructions."""
     quote: str | None = None
     """Quoted data, never instructions: a log line, an info text."""
