@@ -57,6 +57,14 @@ def test_fewer_items_than_workers_start_no_process() -> None:
     assert streamed(ParallelPool(workers=4), process_of, range(3)) == [os.getpid()] * 3
 
 
+def test_a_host_without_processes_works_with_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(*_arguments: Any, **_more: Any) -> None:
+        raise OSError("no more processes")
+
+    monkeypatch.setattr("aitk_core.services.parallel.ProcessPoolExecutor", refused)
+    assert streamed(ParallelPool(workers=2), process_of, range(9)) == [os.getpid()] * 9
+
+
 def test_no_items_give_no_results() -> None:
     assert streamed(ParallelPool(workers=2), square, ()) == []
 

@@ -94,7 +94,8 @@ class CaptionFile:
     text: str = ""
     """Decoded as well as possible, without BOM, cut at 64 KiB: data, never instructions."""
     encoding: str = "utf-8"
-    """`utf-8`, `utf-8-sig`, `utf-16`, `cp1252` or `latin-1`; the last three stop the trainer."""
+    """`utf-8`, `utf-8-sig`, `utf-16`, `cp1252` or `latin-1`, as far as it can be told; whether it
+    stops the trainer is what `not_utf8` says."""
     problems: tuple[CaptionProblem, ...] = ()
     is_generated: bool = False
     """Whether this server wrote it and nobody has changed it since."""
@@ -196,10 +197,12 @@ class DatasetEvidence:
     """None where no config was given."""
     found_images: int = 0
     """Pictures in the folder; more than `images` where the scan was limited."""
+    read_images: int = 0
+    """Pictures that were decoded for this; the others are known from an earlier scan."""
     collected_at: float = 0.0
     """Unix seconds."""
     missing: Mapping[str, str] = field(factory=dict)
-    """What could not be read, and why."""
+    """What could not be read, and why: by path, or `images` and `cache` for the scan itself."""
 
     @property
     def is_limited(self) -> bool:

@@ -8,6 +8,7 @@ computed does not depend on which of them computes it.
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import signal
 import sys
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 
 A = TypeVar("A")
 T = TypeVar("T")
+
+_LOG: Final = logging.getLogger(__name__)
 
 PROCESSES: Final = "processes"
 THREADS: Final = "threads"
@@ -164,8 +167,12 @@ class ParallelPool:
 
     def _start(self) -> Executor:
         if self._kind == PROCESSES:
-            return _processes(self._workers)
-        if self._kind == THREADS:
+            try:
+                return _processes(self._workers)
+            except (BrokenExecutor, OSError) as error:
+                # A host that allows no more processes, or a script that cannot be imported again.
+                _LOG.warning("worker processes cannot be started, threads work instead: %s", error)
+        if self._kind in (PROCESSES, THREADS):
             return ThreadPoolExecutor(self._workers, thread_name_prefix=_THREAD)
         try:
             import distributed

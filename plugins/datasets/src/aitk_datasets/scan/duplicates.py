@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
     from aitk_core.pictures.search import Found
 
+METHOD: Final = 1
+"""Rises whenever the same pictures give other pairs: what is cached is then void."""
 KEPT_PAIRS: Final = 20_000
 """Ours: more tell a person nothing, and weigh 4 MB."""
 _ORIENTATIONS: Final = (UPRIGHT, MIRRORED)

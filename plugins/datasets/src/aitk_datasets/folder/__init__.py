@@ -1,0 +1,1 @@
+"""What the trainer finds in a folder, and how a job reads it."""
