@@ -5,20 +5,48 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from aitk_core.hookspecs import hookimpl
-from aitk_core.specs import AnalyzerSpec, Lazy
+from aitk_core.specs import AnalyzerSpec, Lazy, ToolSpec
+from aitk_datasets.arguments import InspectDataset
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from importlib.resources.abc import Traversable
+
+
+@hookimpl
+def aitk_tools() -> Iterable[ToolSpec]:
+    """Declare the dataset tools."""
+    yield ToolSpec(
+        name="inspect-dataset",
+        title="Dataset check",
+        description=(
+            "Says what spoils a training set and what it costs: broken, duplicate, blurred or "
+            "odd pictures, leaks into validation, missing or unreadable captions, sizes. Changes "
+            "nothing. A second call reads only what changed."
+        ),
+        arguments=InspectDataset,
+        contract="inspect-dataset.v1",
+        handler=Lazy("aitk_datasets.tools.inspect:inspect_dataset"),
+        text="json",
+        hint="Before training, and where a run goes wrong: inspect-dataset.",
+    )
 
 
 @hookimpl
 def aitk_analyzers() -> Iterable[AnalyzerSpec]:
     """Declare the analyzers of datasets."""
-    return (
-        AnalyzerSpec(
-            name="captions",
+    for name in ("captions", "duplicates", "files", "looks", "sizes"):
+        yield AnalyzerSpec(
+            name=name,
             subject="dataset",
-            analyze=Lazy("aitk_datasets.analyzers.captions:analyze"),
-            proofs=Lazy("aitk_datasets.proofs.captions:cases"),
-        ),
-    )
+            analyze=Lazy(f"aitk_datasets.analyzers.{name}:analyze"),
+            proofs=Lazy(f"aitk_datasets.proofs.{name}:cases"),
+        )
+
+
+@hookimpl
+def aitk_schemas() -> Iterable[Traversable]:
+    """Name the folder of the published contracts."""
+    from aitk_schemas import folder
+
+    yield folder()
