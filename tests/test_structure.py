@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
@@ -95,3 +96,32 @@ def test_rooms_below_the_frontends_know_no_protocol() -> None:
                 roots = [alias.name for alias in node.names]
             for root in roots:
                 assert root.split(".")[0] not in {"mcp", "mcp_types", "starlette", "uvicorn"}, name
+
+
+def layers() -> list[str]:
+    """The core's rooms in the order of CONTRIBUTING.md: each imports from those above only."""
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    named = re.search(r"this list of layers: ([\w\s,]+)\.", text)
+    assert named
+    return named[1].replace(",", " ").split()
+
+
+def test_rooms_of_the_core_import_from_layers_above_only() -> None:
+    order = layers()
+    upward = {
+        (name, imported)
+        for name, targets in graph_of(CORE).items()
+        for imported in targets
+        if (room := name.partition(".")[2].partition(".")[0]) in order
+        and (other := imported.partition(".")[2].partition(".")[0]) in order
+        and order.index(other) > order.index(room)
+    }
+    # What a finding says of its false alarms is a record of statistics.
+    assert upward == {("aitk_core.records.findings", "aitk_core.statistics.description")}
+
+
+def test_pictures_stand_beside_statistics() -> None:
+    allowed = {"errors", "records", "statistics", "pictures"}
+    for name, targets in graph_of(CORE).items():
+        if name.startswith("aitk_core.pictures"):
+            assert {target.split(".")[1] for target in targets if "." in target} <= allowed, name

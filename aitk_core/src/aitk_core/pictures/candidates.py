@@ -27,10 +27,11 @@ Rows = npt.NDArray[np.int64]
 _BITS: Final = 128
 _CELLS: Final = (16, 4096)
 """Rows and columns of a block of distances: half a MiB, which stays in the cache."""
-_CANDIDATES: Final = 1 << 18
-"""Compared at once, about 20 MiB."""
-_GATHERED: Final = 4
-"""What a comparison of rows found by bands costs in comparisons of blocks; measured, ours."""
+_CANDIDATES: Final = 1 << 16
+"""Compared at once, about 4 MiB."""
+GATHERED: Final = 8
+"""What a comparison of rows found by bands costs in comparisons of blocks: 6 to 9
+measured on two crowded lists of 30,000 and 60,000 rows. Ours."""
 _LOW: Final = np.uint64(0xFFFF_FFFF)
 _HIGH: Final = np.uint64(32)
 
@@ -71,7 +72,9 @@ def every_pair(space: Space, check: Callable[[float], None]) -> Iterator[Hits]:
         check: Gets the share done, 0 to 1, between blocks; what it raises ends the search.
     """
     height, width = _CELLS
-    (left0, left1, _), (right0, right1, _) = _columns(space.left), _columns(space.right)
+    (left0, left1), (right0, right1) = (
+        _columns(words[:, :2]) for words in (space.left, space.right)
+    )
     different = np.empty(_CELLS, dtype=np.uint64)
     counts, more = np.empty(_CELLS, dtype=np.uint8), np.empty(_CELLS, dtype=np.uint8)
     done = 0
@@ -126,31 +129,45 @@ class Bands:
 
 
 def banded_pairs(
-    space: Space, bands: Bands, check: Callable[[float], None]
+    space: Space, bands: Bands, check: Callable[[float], None], *, gathered: int = GATHERED
 ) -> Iterator[Hits] | None:
     """Give the pairs within the radius that have two bands equal, each once.
 
     Real hashes are not uniform: runs of rows with equal bands may be so long that comparing all
     with all is cheaper. They are counted first.
 
+    Args:
+        space: The rows.
+        bands: How to cut them.
+        check: As for `every_pair`.
+        gathered: What one comparison costs here, in those of `every_pair`; 0 whatever it costs.
+
     Returns:
         None where it is cheaper to use `every_pair`.
     """
     left = bands.cut(space.left)
     right = left if space.right is space.left else bands.cut(space.right)
-    tables = list(combinations(range(bands.count), 2))
-    work = 0
-    for one, two in tables:
-        sizes = [
-            np.bincount(_keys(side, bands, one, two), minlength=1).astype(np.float64)
-            for side in ((left,) if right is left else (left, right))
-        ]
-        shared = min(map(len, sizes))
-        pairs = float(np.dot(sizes[0][:shared], sizes[-1][:shared]))
-        work += int(pairs) // (2 if space.is_triangle else 1)
-        if work * _GATHERED > space.comparisons:
-            return None
+    if gathered and gathered * _work(space, bands, left, right) > space.comparisons:
+        return None
     return _banded(space, bands, (left, right), check)
+
+
+def _work(
+    space: Space, bands: Bands, left: npt.NDArray[np.uint32], right: npt.NDArray[np.uint32]
+) -> float:
+    """Return how many pairs of rows the tables hold."""
+    pairs = 0.0
+    for one, two in combinations(range(bands.count), 2):
+        sizes = np.bincount(_keys(left, bands, one, two)).astype(np.float64)
+        others = sizes
+        if right is not left:
+            others = np.bincount(_keys(right, bands, one, two)).astype(np.float64)
+        shared = min(len(sizes), len(others))
+        pairs += float(np.dot(sizes[:shared], others[:shared]))
+        if space.is_triangle:
+            # A row is no pair with itself, nor two rows in both directions.
+            pairs -= len(space.left) if right is left else 0
+    return pairs / 2 if space.is_triangle else pairs
 
 
 def _banded(
@@ -167,13 +184,23 @@ def _banded(
         left_rows, right_rows = (
             (each & _LOW).astype(np.int64) for each in (sorted_left, sorted_right)
         )
-        left_words = space.left[left_rows, :2]
-        right_words = left_words if right is left else space.right[right_rows, :2]
+        left0, left1 = _columns(space.left[left_rows, :2])
+        if right is left:
+            right0, right1 = left0, left1
+        else:
+            right0, right1 = _columns(space.right[right_rows, :2])
         begin, end = _runs(sorted_left, sorted_right, is_triangle=space.is_triangle)
         for of_left, of_right in _ranges(begin, end):
             check((done + float(of_left[-1]) / len(begin)) / len(tables))
-            counts = np.bitwise_count(left_words[of_left] ^ right_words[of_right])
-            close = np.flatnonzero(counts[:, 0] + counts[:, 1] <= RADIUS)
+            bits = left0[of_left]
+            bits ^= right0[of_right]
+            counts = np.bitwise_count(bits)
+            bits = left1[of_left]
+            bits ^= right1[of_right]
+            counts += np.bitwise_count(bits)
+            close = np.flatnonzero(counts <= RADIUS)
+            if not len(close):
+                continue
             first, second = left_rows[of_left[close]], right_rows[of_right[close]]
             # Rows that are equal in more than two bands come up again: the first table has them.
             equal = left[:, first] == right[:, second]
