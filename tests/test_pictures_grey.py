@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import io
 import warnings
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 from PIL import Image, ImageFile, ImageOps
 
-from aitk_core.pictures.grey import LONG_SIDE, Grey, grey_of, read_grey
+from aitk_core.pictures.grey import LONG_SIDE, grey_of, read_grey
 from aitk_core.proving.pictures import natural_picture
+
+if TYPE_CHECKING:
+    from aitk_core.pictures.grey import Grey
 
 
 def natural(seed: int, *, width: int = 300, height: int = 200) -> Image.Image:
