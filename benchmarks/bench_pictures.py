@@ -5,17 +5,18 @@
 The yardstick opens and decodes the same JPEGs at the reduced size (`draft` and `load`) and does
 nothing with them; it takes turns with what is measured, in the same process. Hashes are random,
 one in a hundred has a planted copy that differs by 0 to 20 bits of dd128 and 0 to 16 of p64. Each
-search runs in a process of its own, whose peak memory holds the hashes as well.
+search runs in a process of its own, whose peak memory (Linux) holds
+the hashes as well.
 """
 
 from __future__ import annotations
 
 import io
 import multiprocessing
-import resource
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -137,7 +138,9 @@ def search(count: int, orientations: int, told: Connection) -> None:
     first = count - len(differing)
     hit = np.array([(copy, first + copy) in pairs for copy in range(len(differing))])
     sure = differing <= found.complete_to
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    # `ru_maxrss` of a new process holds that of its parent.
+    status = Path("/proc/self/status").read_text(encoding="ascii")
+    peak = int(status.partition("VmHWM:")[2].split()[0]) / 1024
     beyond = f"{hit[~sure].mean():.3f}" if (~sure).any() else "-"
     told.send(
         f"{count:>9,}  {'as is' if orientations == 1 else '+ mirrored':11}{found.method:14}"

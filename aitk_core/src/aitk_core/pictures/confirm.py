@@ -33,8 +33,6 @@ class Agreement:
     correlation: _Floats
     """`ncc` of section A5.7: the best Pearson correlation of the inner 30x30 pixels over shifts by
     -1, 0 and 1 across and down, -1 to 1. The shift is of either picture, so order is no matter."""
-    straight: _Floats
-    """Pearson correlation of the whole thumbnails without a shift (section E7)."""
     tile: _Floats
     """Largest mean absolute difference of 64 tiles of 4x4 pixels, in standard deviations of the
     pictures (section E7)."""
@@ -63,15 +61,15 @@ def agreement_of(one: Small, other: Small) -> Agreement:
         one: (n, 32, 32) uint8.
         other: (n, 32, 32) uint8, turned already.
     """
-    parts: Sequence[tuple[_Floats, _Floats, _Floats]] = [
+    parts: Sequence[tuple[_Floats, _Floats]] = [
         _agreement(one[start : start + _AT_ONCE], other[start : start + _AT_ONCE])
         for start in range(0, max(len(one), 1), _AT_ONCE)
     ]
-    correlation, straight, tile = (np.concatenate(part) for part in zip(*parts, strict=True))
-    return Agreement(correlation=correlation, straight=straight, tile=tile)
+    correlation, tile = (np.concatenate(part) for part in zip(*parts, strict=True))
+    return Agreement(correlation=correlation, tile=tile)
 
 
-def _agreement(one: Small, other: Small) -> tuple[_Floats, _Floats, _Floats]:
+def _agreement(one: Small, other: Small) -> tuple[_Floats, _Floats]:
     a, b = one.astype(np.float32), other.astype(np.float32)
     best = np.full(len(a), -1.0, dtype=np.float32)
     inner_a, inner_b = _standard(_window(a, 1, 1)), _standard(_window(b, 1, 1))
@@ -80,10 +78,13 @@ def _agreement(one: Small, other: Small) -> tuple[_Floats, _Floats, _Floats]:
             for inner, moved in ((inner_a, b), (inner_b, a)):
                 found = _products(inner, _standard(_window(moved, down, across)))
                 np.maximum(best, found, out=best)
-    whole_a, whole_b = _standard(a), _standard(b)
     count = SMALL_SIDE // _TILE
-    tiles = np.abs(whole_a - whole_b).reshape(-1, count, _TILE, count, _TILE).mean(axis=(2, 4))
-    return best, _products(whole_a, whole_b), tiles.max(axis=(1, 2))
+    tiles = (
+        np.abs(_standard(a) - _standard(b))
+        .reshape(-1, count, _TILE, count, _TILE)
+        .mean(axis=(2, 4))
+    )
+    return best, tiles.max(axis=(1, 2))
 
 
 def _window(small: _Floats, down: int, across: int) -> _Floats:
@@ -93,7 +94,9 @@ def _window(small: _Floats, down: int, across: int) -> _Floats:
 
 def _products(one: _Floats, other: _Floats) -> _Floats:
     """Return the mean product of each pair of standardised pictures."""
-    products: _Floats = np.einsum("nij,nij->n", one, other) / np.float32(one[0].size)
+    products: _Floats = np.einsum("nij,nij->n", one, other) / np.float32(
+        one.shape[1] * one.shape[2]
+    )
     return products
 
 
