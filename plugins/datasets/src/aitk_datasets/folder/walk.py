@@ -97,16 +97,18 @@ def walk(
     while waiting:
         inside = waiting.pop()
         try:
-            with os.scandir(os.path.join(folder, inside)) as entries:  # noqa: PTH118 - str paths
-                for entry in entries:
-                    seen += 1
-                    if check is not None and seen % _CHECK_EVERY == 0:
-                        check(seen)
-                    _take(entry, inside, extension, found, waiting)
+            with os.scandir(os.path.join(folder, inside)) as listed:  # noqa: PTH118 - str paths
+                entries = list(listed)
         except OSError as error:
             if not inside:
                 raise _unusable(folder, error) from error
             found.unread.append((inside, error.strerror or type(error).__name__))
+            continue
+        for entry in entries:
+            seen += 1
+            if check is not None and seen % _CHECK_EVERY == 0:
+                check(seen)
+            _take(entry, inside, extension, found, waiting)
     return _listing(found, extension)
 
 
