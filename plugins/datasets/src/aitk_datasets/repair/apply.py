@@ -1,0 +1,126 @@
+"""Carrying out a plan."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from aitk_core.errors import ConflictError
+from aitk_datasets.repair.journal import QUARANTINE, Journal, load_all, make_spare
+from aitk_datasets.repair.lock import locked
+from aitk_datasets.repair.planning import plan_repair
+from aitk_datasets.repair.run import BATCH, resume, run_operation, verify
+from aitk_datasets.repair.stage import check_space, make_own_folders, new_id, typed_errors
+from aitk_datasets.repair.system import REAL
+from aitk_datasets.repair.tree import Tree
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from aitk_datasets.repair.journal import Record
+    from aitk_datasets.repair.plan import Plan
+    from aitk_datasets.repair.run import Outcome
+    from aitk_datasets.repair.system import Check, FileSystem
+
+
+def apply_plan(
+    root: Path,
+    plan: Plan,
+    *,
+    plan_hash: str,
+    now: float,
+    check: Check | None = None,
+    batch: int = BATCH,
+    system: FileSystem = REAL,
+) -> Outcome:
+    """Carry out a plan; a second time it does nothing, and one that was cut off it continues.
+
+    Args:
+        root: The dataset's folder.
+        plan: As `plan_repair` gave it.
+        plan_hash: What whoever confirmed the plan was shown.
+        now: Unix seconds.
+        check: Called between actions; what it raises stops the operation where it is. While new
+            files are being written nothing has been changed yet, and nothing stays.
+        batch: Actions between two waits for the disk, at least 1.
+        system: The file system's calls.
+
+    Raises:
+        ConflictError: The hash is another plan's, a file is not as planned, another operation is
+            half done or under way, the disk is too full. Nothing was changed.
+        NotPermittedError: A folder concerned cannot be written. Nothing was changed.
+        FileMissingError: There is no such folder.
+    """
+    if plan.hash != plan_hash:
+        raise ConflictError(
+            "the plan is not the one that was confirmed", remedy="plan again and confirm that plan"
+        )
+    with Tree(root, system) as tree:
+        make_own_folders(tree)
+        with locked(tree):
+            earlier = _earlier(tree, plan_hash)
+            if earlier is not None and earlier.state == "applied":
+                return verify(tree, earlier)
+            if earlier is not None:
+                return resume(tree, earlier, "forward", now=now, check=check, batch=batch)
+            _check_unchanged(root, plan, check, system)
+            check_space(tree, plan)
+            return _begin(tree, plan, now=now, check=check, batch=batch)
+
+
+def _earlier(tree: Tree, plan_hash: str) -> Record | None:
+    """Return the operation of this plan that stands.
+
+    Raises:
+        ConflictError: It is being undone, or another one is half done.
+    """
+    records = load_all(tree)
+    same = [one for one in records if one.plan.hash == plan_hash and one.state != "undone"]
+    for record in records:
+        if record.is_open and not record.is_waiting and record not in same:
+            raise ConflictError(
+                f"operation {record.id} on this dataset is half done",
+                remedy="continue or undo that operation first",
+                operation=record.id,
+                state=record.state,
+            )
+    if same and same[-1].state == "undoing":
+        raise ConflictError(
+            f"operation {same[-1].id} with this plan is being undone",
+            remedy="finish the undo, then plan again",
+            operation=same[-1].id,
+        )
+    return same[-1] if same else None
+
+
+def _check_unchanged(root: Path, plan: Plan, check: Check | None, system: FileSystem) -> None:
+    """Plan again, and compare: contents, identities, owners of captions, names taken meanwhile."""
+    total = len(plan.actions)
+    found = plan_repair(
+        root,
+        plan.requests,
+        caption_ext=plan.caption_ext,
+        check=None if check is None else lambda *_: check(0, total),
+        system=system,
+    )
+    if found == plan:
+        return
+    planned, seen = set(plan.actions), set(found.actions)
+    paths = sorted({action.path for action in planned ^ seen})[:20]
+    raise ConflictError(
+        f"{len(planned ^ seen) or 1} things are no longer as planned"
+        + (f", the first {paths[0]!r}" if paths else "")
+        + "; nothing was changed",
+        remedy="plan again: files were changed since",
+        paths=paths,
+    )
+
+
+def _begin(tree: Tree, plan: Plan, *, now: float, check: Check | None, batch: int) -> Outcome:
+    operation = new_id(now)
+    with typed_errors(tree):
+        make_spare(tree)
+        tree.system.mkdir(tree.entry(f"{QUARANTINE}/{operation}"))
+        tree.sync([QUARANTINE])
+        journal = Journal.begin(tree, operation, plan, now)
+    with journal:
+        return run_operation(tree, journal, "forward", now=now, check=check, batch=batch)

@@ -1,0 +1,125 @@
+"""What was done to a dataset, read from its journals; nothing is written."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from attrs import field, frozen
+
+from aitk_datasets.repair.journal import OperationState, RowState, load_all
+from aitk_datasets.repair.system import REAL
+from aitk_datasets.repair.tree import Tree
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from aitk_datasets.repair.journal import Record
+    from aitk_datasets.repair.system import FileSystem
+
+
+@frozen(kw_only=True)
+class RowReport:
+    """One action and what became of it."""
+
+    path: str
+    target: str | None
+    reason: str
+    kind: str
+    state: RowState
+    detail: str
+    quarantine: str
+    """Where the file lies while it is not in its place, relative to the dataset."""
+
+
+@frozen(kw_only=True)
+class Operation:
+    """An operation on a dataset, past or half done."""
+
+    id: str
+    state: OperationState
+    """`applying` and `undoing`: begun, not finished; killed, stopped, or still at it."""
+    plan_hash: str
+    created_at: float
+    """Unix seconds."""
+    finished_at: float | None
+    counts: Mapping[str, int] = field(factory=dict)
+    """Of actions, by state."""
+    quarantined_files: int = 0
+    """That the quarantine holds while it is not undone."""
+    quarantined_bytes: int = 0
+    rows: tuple[RowReport, ...] = ()
+
+
+def quarantine_of(record: Record, row: int, part: str, path: str) -> str:
+    """Return the place of a file in an operation's quarantine; `part` is `old` or `new`."""
+    store = record.plan.actions[row].store
+    inside = path[len(store) + 1 :] if store else path
+    above = f"{store}/" if store else ""
+    return f"{above}.aitk/quarantine/{record.id}/{part}/{inside}"
+
+
+def report(record: Record) -> Operation:
+    """Return what a journal says, for those who list and show."""
+    held = [
+        action.identity.size
+        for row, action in enumerate(record.plan.actions)
+        if action.identity is not None and record.state_of(row) in ("done", "refused")
+    ]
+    return Operation(
+        id=record.id,
+        state=record.state,
+        plan_hash=record.plan.hash,
+        created_at=record.created_at,
+        finished_at=record.finished_at,
+        counts=record.counts(),
+        quarantined_files=len(held),
+        quarantined_bytes=sum(held),
+        rows=tuple(
+            RowReport(
+                path=action.path,
+                target=action.target,
+                reason=action.reason,
+                kind=action.kind,
+                state=record.state_of(row),
+                detail=record.facts[row].detail if row in record.facts else "",
+                quarantine=quarantine_of(record, row, "old", action.path),
+            )
+            for row, action in enumerate(record.plan.actions)
+        ),
+    )
+
+
+def operations(root: Path, *, system: FileSystem = REAL) -> tuple[Operation, ...]:
+    """Return the operations on a dataset, the oldest first.
+
+    Raises:
+        FileMissingError: There is no such folder.
+        AitkError: A journal was written by a later version.
+    """
+    with Tree(root, system) as tree:
+        return tuple(report(record) for record in load_all(tree))
+
+
+def generated_captions(root: Path, *, system: FileSystem = REAL) -> Mapping[str, str]:
+    """Return the captions that we wrote: path to SHA-256 of what was written.
+
+    A caption of another content is a person's: it was edited since.
+
+    Raises:
+        FileMissingError: There is no such folder.
+    """
+    with Tree(root, system) as tree:
+        return generated_in(tree)
+
+
+def generated_in(tree: Tree) -> Mapping[str, str]:
+    """Return the captions that we wrote in an open dataset."""
+    found = {}
+    for record in load_all(tree):
+        if record.state == "undone" or not record.is_staged:
+            continue
+        for row, action in enumerate(record.plan.actions):
+            if action.is_generated and action.new_sha256 and record.state_of(row) != "failed":
+                found[action.path] = action.new_sha256
+    return found

@@ -1,0 +1,257 @@
+"""Running an operation in one direction, from wherever it stands, to where it ends."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import TYPE_CHECKING, Final
+
+from attrs import define, field, frozen
+
+from aitk_datasets.repair import names
+from aitk_datasets.repair.history import Operation, report
+from aitk_datasets.repair.journal import FINAL, JOURNALS, Journal
+from aitk_datasets.repair.moves import Direction, Mover
+from aitk_datasets.repair.stage import (
+    prepare_stores,
+    probe_folders,
+    stage,
+    sweep,
+    typed_errors,
+)
+from aitk_datasets.repair.system import Abilities, remove_if_there
+from aitk_datasets.repair.tree import Tree, split
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from aitk_datasets.repair.decide import End
+    from aitk_datasets.repair.journal import Record
+    from aitk_datasets.repair.system import Check
+
+BATCH: Final = 100
+"""Actions between two waits for the disk (datasets.md C1)."""
+
+_SETTLED: Final = {
+    "forward": FINAL | {"done"},
+    "backward": FINAL | {"undone", "left"},
+}
+
+
+@frozen(kw_only=True)
+class Problem:
+    """An action that did not come to its end."""
+
+    paths: tuple[str, ...]
+    state: str
+    """`failed`, `conflict`, `left`, `refused`, or `stopped` where the system gave an error."""
+    detail: str
+
+
+@frozen(kw_only=True)
+class Outcome:
+    """What a call did to a dataset."""
+
+    operation: Operation
+    changed: int = 0
+    """Actions that this call did or took back."""
+    problems: tuple[Problem, ...] = ()
+    is_finished: bool = True
+    """False: something is left to do, by a person or by `recover`."""
+    was_done: bool = False
+    """There was nothing to do: an earlier call did it."""
+
+
+def resume(
+    tree: Tree,
+    record: Record,
+    direction: Direction,
+    *,
+    now: float,
+    check: Check | None,
+    batch: int,
+) -> Outcome:
+    """Go on with an operation that began; the lock is held."""
+    with typed_errors(tree):
+        journal = Journal.resume(tree, record)
+    with journal:
+        return run_operation(tree, journal, direction, now=now, check=check, batch=batch)
+
+
+def run_operation(
+    tree: Tree,
+    journal: Journal,
+    direction: Direction,
+    *,
+    now: float,
+    check: Check | None,
+    batch: int,
+) -> Outcome:
+    """Run an operation with its journal open; the lock is held."""
+    record = journal.record
+    if direction == "backward" and record.state != "undoing":
+        with typed_errors(tree):
+            journal.state("undoing", now)
+    abilities = _prepared(tree, journal, direction, check)
+    runner = _Runner(
+        tree=tree,
+        journal=journal,
+        mover=Mover(tree=tree, record=record, abilities=abilities),
+        direction=direction,
+    )
+    if direction == "forward":
+        runner.leave_needed_captions()
+    runner.run(check, batch)
+    return runner.finish(now)
+
+
+def _prepared(
+    tree: Tree, journal: Journal, direction: Direction, check: Check | None
+) -> Mapping[str, Abilities]:
+    """Make folders and new files where that is still to be done; take all back if it fails."""
+    record = journal.record
+    total = len(record.plan.actions)
+
+    def checked() -> None:
+        if check is not None:
+            check(0, total)
+
+    try:
+        with typed_errors(tree):
+            abilities = prepare_stores(tree, record)
+            if direction == "forward" and not record.is_staged:
+                probe_folders(tree, record, abilities)
+                stage(tree, journal, checked)
+    except Exception:
+        if direction == "forward" and not record.is_staged:
+            # Should this fail too, the journal still tells `recover`.
+            with suppress(OSError):
+                _abandon(tree, record)
+        raise
+    return abilities
+
+
+def _abandon(tree: Tree, record: Record) -> None:
+    """Remove every trace of an operation of which nothing was done."""
+    sweep(tree, record)
+    remove_if_there(tree.system, tree.entry(f"{JOURNALS}/{record.id}.jsonl"))
+    tree.sync([JOURNALS])
+
+
+@define(kw_only=True)
+class _Runner:
+    tree: Tree
+    journal: Journal
+    mover: Mover
+    direction: Direction
+    changed: int = 0
+    problems: list[Problem] = field(factory=list)
+
+    def leave_needed_captions(self) -> None:
+        """Keep captions that a picture needs which came after the plan was made."""
+        plan = self.journal.record.plan
+        moved = {action.path for action in plan.actions if action.kind == "move"}
+        listings: dict[str, names.Listing] = {}
+        for row in self._todo():
+            action = plan.actions[row]
+            folder, name = split(action.path)
+            if action.kind != "move" or names.is_media(name):
+                continue
+            if folder not in listings:
+                listings[folder] = names.Listing.of(self.tree.names(folder))
+            stem = name[: -len(plan.caption_ext)]
+            owners = (names.join(folder, owner) for owner in listings[folder].owners(stem))
+            if (owner := next((path for path in owners if path not in moved), None)) is not None:
+                detail = f"{owner!r} needs it"
+                self.journal.rows([row], "failed", detail)
+
+    def run(self, check: Check | None, batch: int) -> None:
+        """Run all rows, a batch at a time, until the system refuses."""
+        todo = self._todo()
+        for start in range(0, len(todo), max(1, batch)):
+            chunk = todo[start : start + max(1, batch)]
+            try:
+                self._run_batch(chunk, check, (start, len(todo)))
+            except OSError as error:
+                path = str(error.filename or self.tree.path.name)
+                detail = f"{error.strerror}: stopped here; continue or undo the operation"
+                self.problems.append(Problem(paths=(path,), state="stopped", detail=detail))
+                return
+        if check is not None:
+            check(len(todo), len(todo))
+
+    def _todo(self) -> Sequence[int]:
+        record = self.journal.record
+        rows = range(len(record.plan.actions))
+        ordered = rows if self.direction == "forward" else reversed(rows)
+        return [row for row in ordered if record.state_of(row) not in _SETTLED[self.direction]]
+
+    def _run_batch(self, rows: Sequence[int], check: Check | None, at: tuple[int, int]) -> None:
+        record = self.journal.record
+        before = {row: record.state_of(row) for row in rows}
+        self.journal.rows(rows, "started" if self.direction == "forward" else "undoing")
+        ends: dict[int, End] = {}
+        try:
+            for number, row in enumerate(rows):
+                if check is not None:
+                    check(at[0] + number, at[1])
+                steps = self.mover.steps
+                ends[row] = self.mover.run(row, self.direction)
+                self.changed += self.mover.steps > steps
+        except BaseException:
+            with suppress(OSError):
+                self._note(ends)
+                for row in rows[len(ends) :]:
+                    self.journal.rows([row], before[row])
+            raise
+        self._note(ends)
+
+    def _note(self, ends: Mapping[int, End]) -> None:
+        """Make the moves last, and only then say that they are done."""
+        self.mover.sync()
+        well = [row for row, end in ends.items() if not end.detail]
+        if well:
+            self.journal.rows(well, ends[well[0]].state)
+        for row, end in ends.items():
+            if end.detail:
+                paths = self.mover.paths(row, end)
+                self.journal.rows([row], end.state, end.detail)
+                self.problems.append(Problem(paths=paths, state=end.state, detail=end.detail))
+
+    def finish(self, now: float) -> Outcome:
+        """Note the end where everything is done."""
+        record = self.journal.record
+        is_finished = not self._todo()
+        if is_finished:
+            try:
+                sweep(self.tree, record)
+                self.journal.state("applied" if self.direction == "forward" else "undone", now)
+            except OSError as error:
+                is_finished = False
+                path, detail = str(error.filename or ""), f"{error.strerror}: not noted as ended"
+                self.problems.append(Problem(paths=(path,), state="stopped", detail=detail))
+        failed = (
+            Problem(paths=(record.plan.actions[row].path,), state="failed", detail=fact.detail)
+            for row, fact in sorted(record.facts.items())
+            if fact.state == "failed"
+        )
+        return Outcome(
+            operation=report(record),
+            changed=self.changed,
+            problems=(*failed, *self.problems),
+            is_finished=is_finished,
+        )
+
+
+def verify(tree: Tree, record: Record) -> Outcome:
+    """Look whether what an ended operation did still stands; nothing is written."""
+    look = Abilities(method="atomic", can_exchange=False)
+    abilities = dict.fromkeys((action.store for action in record.plan.actions), look)
+    mover = Mover(tree=tree, record=record, abilities=abilities)
+    problems = []
+    for row, action in enumerate(record.plan.actions):
+        if record.state_of(row) in ("done", "undone"):
+            direction: Direction = "forward" if record.state == "applied" else "backward"
+            if not mover.stands(row, direction):
+                detail = "changed since by somebody"
+                problems.append(Problem(paths=(action.path,), state="left", detail=detail))
+    return Outcome(operation=report(record), problems=tuple(problems), was_done=True)

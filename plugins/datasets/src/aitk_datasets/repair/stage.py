@@ -1,0 +1,292 @@
+"""Before anything changes its name: room, permissions, and every new file written and checked."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import secrets
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import TYPE_CHECKING, Final
+
+from attrs import frozen
+
+from aitk_core.errors import AitkError, ConflictError
+from aitk_datasets.repair.captions import to_utf8
+from aitk_datasets.repair.history import quarantine_of
+from aitk_datasets.repair.journal import JOURNALS, QUARANTINE
+from aitk_datasets.repair.system import Entry, probe_abilities, remove_if_there
+from aitk_datasets.repair.tree import OWN, Identity, describe, not_permitted, split
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from aitk_datasets.repair.journal import Journal, Record
+    from aitk_datasets.repair.plan import Action, Plan
+    from aitk_datasets.repair.system import Abilities
+    from aitk_datasets.repair.tree import Tree
+
+MARGIN: Final = 16 << 20
+"""Bytes that stay free besides what is written (datasets.md C2)."""
+
+_PROBE = ".aitk-probe"
+_SECOND = 1_000_000_000
+
+
+@frozen(kw_only=True)
+class Staged:
+    """What came of making the new files."""
+
+    new: Mapping[int, Identity]
+    unchanged: tuple[int, ...]
+    failed: Mapping[int, str]
+
+
+def new_id(now: float) -> str:
+    """Return an id for an operation: ids sort by time."""
+    return time.strftime("%Y%m%dT%H%M%S", time.gmtime(now)) + f"-{secrets.token_hex(4)}"
+
+
+def make_own_folders(tree: Tree) -> None:
+    """Make our folder in the dataset.
+
+    Raises:
+        NotPermittedError: The dataset cannot be written.
+        ConflictError: The disk is full, or our folder's name is a link.
+    """
+    with typed_errors(tree):
+        tree.sync([*tree.make_folders(JOURNALS), *tree.make_folders(QUARANTINE)])
+
+
+class typed_errors:  # noqa: N801  (used like a function)
+    """Turn what the system says before anything was changed into the errors of callers."""
+
+    def __init__(self, tree: Tree) -> None:
+        """Take the dataset, for its name."""
+        self._name = tree.path.name
+
+    def __enter__(self) -> None:
+        """Do nothing."""
+
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        """Raise the typed error for an `OSError`."""
+        if isinstance(error, OSError):
+            raise self._typed(error) from error
+
+    def _typed(self, error: OSError) -> AitkError:
+        name = str(error.filename or self._name)
+        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+            return not_permitted(name, error)
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            return ConflictError(
+                f"{name!r}: no space is left; nothing was changed",
+                remedy="make room on the disk of the dataset, then try again",
+                path=name,
+            )
+        if error.errno == errno.EXDEV:
+            return ConflictError(
+                f"{name!r} lies in another mount than its quarantine; nothing was changed",
+                remedy="repair the mounted folder as a dataset of its own",
+                path=name,
+            )
+        return ConflictError(
+            f"{name!r}: {error.strerror}; nothing was changed", remedy="try again", path=name
+        )
+
+
+def check_space(tree: Tree, plan: Plan) -> None:
+    """See that the disk has room for the new files.
+
+    Raises:
+        ConflictError: It has not.
+    """
+    facts = os.fstatvfs(tree.folder(""))
+    free, needed = facts.f_bavail * facts.f_frsize, plan.space_needed + MARGIN
+    if free < needed:
+        raise ConflictError(
+            f"{tree.path.name!r} needs {needed} bytes, {free} are free; nothing was changed",
+            remedy="make room on the disk of the dataset, then try again",
+            needed_bytes=needed,
+            free_bytes=free,
+        )
+
+
+def prepare_stores(tree: Tree, record: Record) -> Mapping[str, Abilities]:
+    """Make the quarantine folders of an operation, and see what each file system can do."""
+    abilities = {}
+    changed: set[str] = set()
+    for store in sorted({"", *(action.store for action in record.plan.actions)}):
+        folder = "/".join(part for part in (store, QUARANTINE, record.id) if part)
+        changed.update(tree.make_folders(folder))
+        abilities[store] = probe_abilities(tree.system, tree.folder(folder), "probe")
+    places = {
+        quarantine_of(record, row, part, path)
+        for row, action in enumerate(record.plan.actions)
+        for part, path in _places(action)
+    }
+    for folder in sorted({split(place)[0] for place in places}):
+        changed.update(tree.make_folders(folder))
+    tree.sync(changed)
+    return abilities
+
+
+def _places(action: Action) -> list[tuple[str, str]]:
+    """Return what the quarantine may hold of an action."""
+    old = [("old", action.path)] if action.identity is not None else []
+    return old + ([("new", action.target)] if action.target is not None else [])
+
+
+def probe_folders(tree: Tree, record: Record, abilities: Mapping[str, Abilities]) -> None:
+    """See that each folder concerned can be written, and moved out of.
+
+    Raises:
+        OSError: One cannot, or lies in another mount than its quarantine.
+    """
+    folders = {split(action.path)[0]: action.store for action in record.plan.actions}
+    for folder, store in sorted(folders.items()):
+        quarantine = "/".join(part for part in (store, QUARANTINE, record.id) if part)
+        here = Entry(tree.folder(folder), _PROBE)
+        there = Entry(tree.folder(quarantine), "probe-1")
+        for entry in (here, there):
+            remove_if_there(tree.system, entry)
+        descriptor = tree.system.create(here)
+        try:
+            tree.system.write(descriptor, b"probe", _PROBE)
+            tree.system.sync(descriptor, _PROBE)
+            tree.system.move(here, there, abilities[store].method)
+        finally:
+            os.close(descriptor)
+            for entry in (here, there):
+                # The first error is the one to tell.
+                with suppress(OSError):
+                    remove_if_there(tree.system, entry)
+
+
+def stage(tree: Tree, journal: Journal, check: Callable[[], None]) -> None:
+    """Write every new file into the quarantine, durably, and note their identities.
+
+    A file that cannot be made is noted as failed; its action is left out.
+
+    Raises:
+        OSError: The system refused; nothing has changed its name.
+    """
+    record = journal.record
+    new: dict[int, Identity] = {}
+    unchanged, failed = [], {}
+    folders: set[str] = set()
+    for row, action in enumerate(record.plan.actions):
+        check()
+        if action.target is None:
+            continue
+        path = quarantine_of(record, row, "new", action.target)
+        folders.add(split(path)[0])
+        try:
+            data, before = _content(tree, action)
+        except AitkError as error:
+            failed[row] = str(error)
+            continue
+        if data is None:
+            unchanged.append(row)
+            continue
+        new[row] = _write(tree, path, data, before)
+    tree.sync(folders)
+    journal.rows(unchanged, "unchanged", "the new file would equal the old one")
+    for row, detail in failed.items():
+        journal.rows([row], "failed", detail)
+    journal.staged(new)
+
+
+def _content(tree: Tree, action: Action) -> tuple[bytes | None, os.stat_result | None]:
+    """Return the new file's bytes, None where nothing changes, and the facts of the old one.
+
+    Raises:
+        ConflictError: The old file is not as planned, or nothing can be made of it.
+    """
+    if action.is_generated:
+        return (action.text or "").encode("utf-8"), None
+    if action.identity is None:
+        raise ValueError(f"{action.kind} without a file")
+    data, found = tree.read(action.path)
+    if hashlib.sha256(data).hexdigest() != action.identity.sha256:
+        raise ConflictError(f"{action.path!r} is not as planned", remedy="plan again")
+    if action.encoding is not None:
+        return to_utf8(data, action.encoding), found
+    from aitk_datasets.repair.rewrite import rewrite_picture
+
+    if action.rewrite is None:
+        raise ValueError(f"{action.kind} without a transformation")
+    result = rewrite_picture(data, action.rewrite)
+    return (result.data if result.is_changed else None), found
+
+
+def _write(tree: Tree, path: str, data: bytes, before: os.stat_result | None) -> Identity:
+    entry = tree.entry(path)
+    # Of a run that was killed while it wrote: ours, and nothing has been moved by then.
+    remove_if_there(tree.system, entry)
+    descriptor = tree.system.create(entry)
+    try:
+        tree.system.write(descriptor, data, entry.name)
+        if before is not None:
+            os.fchmod(descriptor, before.st_mode & 0o777)
+            with suppress(PermissionError):
+                os.fchown(descriptor, before.st_uid, before.st_gid)
+            _differ(descriptor, before)
+        tree.system.sync(descriptor, entry.name)
+        found = os.fstat(descriptor)
+    finally:
+        os.close(descriptor)
+    return describe(found, hashlib.sha256(data).hexdigest())
+
+
+def _differ(descriptor: int, before: os.stat_result) -> None:
+    """Let size or whole second differ: the trainer else keeps the old width (datasets.md A1)."""
+    now = os.fstat(descriptor)
+    if (
+        now.st_size == before.st_size
+        and now.st_mtime_ns // _SECOND == before.st_mtime_ns // _SECOND
+    ):
+        later = before.st_mtime_ns + _SECOND
+        os.utime(descriptor, ns=(later, later))
+
+
+def sweep(tree: Tree, record: Record) -> None:
+    """Remove the new files that lie unused in the quarantine, and the folders left empty.
+
+    Only what we wrote and nobody touched: its content is in the plan, or can be made again.
+    """
+    folders = set()
+    for row, action in enumerate(record.plan.actions):
+        for part, path in _places(action):
+            place = quarantine_of(record, row, part, path)
+            folders.add(split(place)[0])
+            found = tree.lstat(place) if part == "new" else None
+            known = record.new.get(row)
+            if found is not None and (known.is_exactly(found) if known else not record.is_staged):
+                tree.system.unlink(tree.entry(place))
+        folder = split(action.path)[0]
+        if tree.lstat(f"{folder}/{_PROBE}" if folder else _PROBE) is not None:
+            remove_if_there(tree.system, Entry(tree.folder(folder), _PROBE))
+    stores = {action.store for action in record.plan.actions} | {""}
+    for store in stores:
+        top = "/".join(part for part in (store, QUARANTINE, record.id) if part)
+        for name in ("probe-1", "probe-2"):
+            if tree.lstat(f"{top}/{name}") is not None:
+                remove_if_there(tree.system, tree.entry(f"{top}/{name}"))
+        folders.add(top)
+    remove_empty(tree, folders)
+
+
+def remove_empty(tree: Tree, folders: set[str]) -> None:
+    """Remove those of our folders that are empty, and then those above them, up to `quarantine`."""
+    for folder in sorted(folders, key=lambda path: -path.count("/")):
+        path = folder
+        while f"/{OWN}/quarantine/" in f"/{path}":
+            if tree.lstat(path) is not None:
+                if tree.names(path):
+                    break
+                entry = tree.entry(path)
+                tree.forget(path)
+                tree.system.rmdir(entry)
+            path = split(path)[0]
