@@ -8,7 +8,7 @@ import os
 import sys
 import traceback
 import warnings
-from pathlib import Path
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,7 +16,6 @@ from attrs import define
 from PIL import Image
 
 from aitk_datasets.repair.plan import (
-    Request,
     Rewrite,
     reencode_caption,
     remove_image,
@@ -25,7 +24,11 @@ from aitk_datasets.repair.plan import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from pathlib import Path
+
+    from aitk_datasets.repair.plan import (
+        Request,
+    )
 
 TRAINED = (".jpg", ".jpeg", ".png", ".webp")
 NOW = 1_763_000_000.0
@@ -130,7 +133,8 @@ def contents_of(root: Path) -> dict[str, bytes]:
 
 def all_contents(root: Path) -> set[bytes]:
     """Everything that is kept anywhere below the folder."""
-    return {(root / path).read_bytes() for path in files_of(root, hidden=True)}
+    paths = files_of(root, hidden=True)
+    return {(root / path).read_bytes() for path in paths if path != ".aitk/spare"}
 
 
 def captioned(root: Path) -> set[str]:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from aitk_core.errors import ConflictError
+from aitk_datasets.repair.faults import typed_errors
 from aitk_datasets.repair.journal import QUARANTINE, Journal, load_all, make_spare
 from aitk_datasets.repair.lock import locked
 from aitk_datasets.repair.planning import plan_repair
 from aitk_datasets.repair.run import BATCH, resume, run_operation, verify
-from aitk_datasets.repair.stage import check_space, make_own_folders, new_id, typed_errors
+from aitk_datasets.repair.stage import check_space, make_own_folders, new_id
 from aitk_datasets.repair.system import REAL
 from aitk_datasets.repair.tree import Tree
 
@@ -116,7 +117,7 @@ def _check_unchanged(root: Path, plan: Plan, check: Check | None, system: FileSy
 
 
 def _begin(tree: Tree, plan: Plan, *, now: float, check: Check | None, batch: int) -> Outcome:
-    operation = new_id(now)
+    operation = new_id(tree, now)
     with typed_errors(tree):
         make_spare(tree)
         tree.system.mkdir(tree.entry(f"{QUARANTINE}/{operation}"))

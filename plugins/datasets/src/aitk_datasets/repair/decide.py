@@ -9,7 +9,7 @@ first ones or follow a kill, and none of them ends the last name of anything.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 from attrs import frozen
 
@@ -56,7 +56,11 @@ class End:
 
 
 Step = Move | Exchange | Drop | End
-Seen = "Mapping[Place, Holds]"
+
+
+_GONE: Final = "the file is gone from the quarantine"
+_TAKEN: Final = "another file has its place in the quarantine"
+_NOWHERE: Final = "the file is neither in its place nor in the quarantine"
 
 
 def forward(shape: Shape, seen: Mapping[Place, Holds], *, can_exchange: bool) -> Step:
@@ -88,18 +92,20 @@ def backward(shape: Shape, seen: Mapping[Place, Holds], *, can_exchange: bool) -
 
 
 def _away(seen: Mapping[Place, Holds]) -> Step:
-    live, old = seen["live"], seen["old"]
-    if old == "old":
-        return Drop("live", "old") if live == "old" else End("done")
-    if old == "other":
-        return End("conflict", "another file has its place in the quarantine", ("live", "old"))
-    if live == "old":
-        return Move("live", "old")
-    if live == "nothing":
-        return End(
-            "conflict", "the file is neither in its place nor in the quarantine", ("live", "old")
-        )
-    return End("conflict", "the file was changed or replaced", ("live", "old"))
+    match seen["live"], seen["old"]:
+        case "old", "old":
+            return Drop("live", "old")
+        case _, "old":
+            return End("done")
+        case _, "other" | "new":
+            detail = _TAKEN
+        case "old", _:
+            return Move("live", "old")
+        case "nothing", _:
+            detail = _NOWHERE
+        case _:
+            detail = "the file was changed or replaced"
+    return End("conflict", detail, ("live", "old"))
 
 
 def _into(seen: Mapping[Place, Holds], place: Place) -> Step:
@@ -126,12 +132,10 @@ def _replace(seen: Mapping[Place, Holds], *, can_exchange: bool) -> Step:
             return Move("staged", "old")
         case "nothing", "new", "old":
             return Move("staged", "live")
-        case "new", "nothing", "old":
-            return End("done")
-        case "other", "nothing", "old":
+        case "new" | "other", "nothing", "old":
             return End("done")
     if live == "nothing" and old == "nothing" and staged != "old":
-        detail = "the file is neither in its place nor in the quarantine"
+        detail = _NOWHERE
     elif live == "other":
         detail = "the file was changed or replaced"
     else:
@@ -161,7 +165,7 @@ def _back(seen: Mapping[Place, Holds]) -> Step:
             return Move("old", "live")
         return End("refused", "another file is in the old place", ("live", "old"))
     if live == "nothing":
-        return End("refused", "the file is gone from the quarantine", ("live", "old"))
+        return End("refused", _GONE, ("live", "old"))
     return End("left", "the file was changed or replaced before it was reached", ("live",))
 
 
@@ -177,25 +181,37 @@ def _out(seen: Mapping[Place, Holds], place: Place) -> Step:
 def _unless_taken(seen: Mapping[Place, Holds], place: Place) -> Step:
     if seen["staged"] == "nothing":
         return Move(place, "staged")
-    return End("refused", "another file has its place in the quarantine", (place, "staged"))
+    return End("refused", _TAKEN, (place, "staged"))
 
 
 def _restore(seen: Mapping[Place, Holds], *, can_exchange: bool) -> Step:
-    live, staged, old = seen["live"], seen["staged"], seen["old"]
     if (twice := _twice(seen, ("old", "staged", "live"))) is not None:
         return twice
-    if live == "old":
-        return End("undone")
-    if live == "nothing" and "old" in (old, staged):
-        return Move("old" if old == "old" else "staged", "live")
-    if "old" not in (old, staged):
-        if live == "other":
+    kept: list[Place] = [place for place in _KEEPING if seen[place] == "old"]
+    match seen["live"], kept, seen["staged"]:
+        case "old", _, _:
+            return End("undone")
+        case "other", [], _:
             return End("left", "changed or replaced by somebody", ("live",))
-        return End("refused", "the file is gone from the quarantine", ("live", "old"))
-    if live == "other":
-        return End("refused", "another file is in the old place", ("live", "old"))
-    if staged == "old":
-        return Exchange("live", "staged") if can_exchange else Move("staged", "old")
-    if staged == "nothing":
-        return Move("old", "staged") if can_exchange else Move("live", "staged")
-    return End("refused", "another file has its place in the quarantine", ("live", "staged"))
+        case _, [], _:
+            return End("refused", _GONE, ("live", "old"))
+        case "nothing", [place, *_], _:
+            return Move(place, "live")
+    return _give_way(seen, can_exchange=can_exchange)
+
+
+_KEEPING: Final[tuple[Place, ...]] = ("old", "staged")
+
+
+def _give_way(seen: Mapping[Place, Holds], *, can_exchange: bool) -> Step:
+    """Return the step of a restore where the old place is taken and the old file is kept."""
+    match seen["live"], seen["staged"], seen["old"]:
+        case "other", _, _:
+            return End("refused", "another file is in the old place", ("live", "old"))
+        case _, "old", _ if can_exchange:
+            return Exchange("live", "staged")
+        case _, "old", "nothing":
+            return Move("staged", "old")
+        case _, "nothing", _:
+            return Move("old", "staged") if can_exchange else Move("live", "staged")
+    return End("refused", _TAKEN, ("live", "staged"))

@@ -9,7 +9,6 @@ own SHA-256; a line that a power cut tore is the last one, and is dropped.
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import json
 import os
@@ -20,6 +19,7 @@ from attrs import asdict, define, field, frozen
 
 from aitk_core.convert import structure
 from aitk_core.errors import AitkError, NotFoundError
+from aitk_datasets.repair.faults import NO_ROOM
 from aitk_datasets.repair.plan import Plan, canonical, from_json, to_json
 from aitk_datasets.repair.system import remove_if_there
 from aitk_datasets.repair.tree import OWN, Identity
@@ -38,7 +38,7 @@ SPARE_BYTES: Final = 1 << 20
 
 _CHECK = 16
 """Hexadecimal digits of the SHA-256 before a line: 64 bits, against accidents."""
-_ID = re.compile(r"[0-9]{8}T[0-9]{6}-[0-9a-f]{8}")
+_ID = re.compile(r"[0-9]{6}-[0-9]{8}T[0-9]{6}-[0-9a-f]{8}")
 _LONGEST = 1 << 28
 
 OperationState = Literal["applying", "applied", "undoing", "undone"]
@@ -261,10 +261,8 @@ class Journal:
         try:
             self._put(line)
         except OSError as error:
-            spare = self._tree.lstat(SPARE)
-            if error.errno not in (errno.ENOSPC, errno.EDQUOT) or spare is None:
+            if error.errno not in NO_ROOM or not use_spare(self._tree):
                 raise
-            remove_if_there(self._tree.system, self._tree.entry(SPARE))
             self._tree.system.truncate(self._descriptor, self.record.length, self._name)
             self._put(line)
         self.record.length += len(line)
@@ -273,6 +271,14 @@ class Journal:
         os.lseek(self._descriptor, self.record.length, os.SEEK_SET)
         self._tree.system.write(self._descriptor, line, self._name)
         self._tree.system.sync(self._descriptor, self._name)
+
+
+def use_spare(tree: Tree) -> bool:
+    """Give the spare bytes up; tell whether there were any."""
+    if tree.lstat(SPARE) is None:
+        return False
+    remove_if_there(tree.system, tree.entry(SPARE))
+    return True
 
 
 def make_spare(tree: Tree) -> None:

@@ -7,11 +7,12 @@ import json
 import os
 import socket
 import sys
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from aitk_core.errors import ConflictError
+from aitk_datasets.repair.faults import typed_errors
 from aitk_datasets.repair.tree import OWN
 
 if TYPE_CHECKING:
@@ -77,7 +78,8 @@ def locked(tree: Tree) -> Iterator[None]:
     Raises:
         ConflictError: Somebody else holds it.
     """
-    descriptor = _open(tree)
+    with typed_errors(tree):
+        descriptor = _open(tree)
     try:
         owner = _owner(descriptor)
         taken = _take(descriptor)
@@ -90,13 +92,19 @@ def locked(tree: Tree) -> Iterator[None]:
             )
         pid = os.getpid()
         mine = {"pid": pid, "start": start_of(pid), "host": socket.gethostname()}
-        tree.system.truncate(descriptor, 0, "lock")
-        os.lseek(descriptor, 0, os.SEEK_SET)
-        tree.system.write(descriptor, json.dumps(mine).encode("utf-8"), "lock")
+        try:
+            tree.system.truncate(descriptor, 0, "lock")
+            os.lseek(descriptor, 0, os.SEEK_SET)
+            tree.system.write(descriptor, json.dumps(mine).encode("utf-8"), "lock")
+        except OSError:
+            # With the kernel's lock this only says who: a full disk may not bar the way back.
+            if not taken:
+                raise
         try:
             yield
         finally:
-            tree.system.truncate(descriptor, 0, "lock")
+            with suppress(OSError):
+                tree.system.truncate(descriptor, 0, "lock")
     finally:
         os.close(descriptor)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, Literal
 
 from attrs import define, field, frozen
@@ -17,8 +18,8 @@ from aitk_datasets.repair.system import Abilities
 from aitk_datasets.repair.tree import Tree, split
 
 if TYPE_CHECKING:
-
     from aitk_datasets.repair.decide import Shape
+    from aitk_datasets.repair.journal import RowState
     from aitk_datasets.repair.plan import Action
     from aitk_datasets.repair.tree import Identity
 
@@ -55,8 +56,13 @@ class Mover:
     steps: int = 0
     """Calls made so far."""
 
-    def run(self, row: int, direction: Direction) -> End:
+    def run(self, row: int, direction: Direction, before: RowState) -> End:
         """Do what is left of a row, and say how it ended.
+
+        Args:
+            row: Its number.
+            direction: Towards done, or towards undone.
+            before: What the journal said of it when this run began.
 
         Raises:
             OSError: The system refused a step; the row can be continued or undone.
@@ -65,8 +71,11 @@ class Mover:
         abilities = self.abilities[action.store]
         decide = forward if direction == "forward" else backward
         places = self._places(row, action)
+        may_be_reserved = abilities.method == "reserve" and before in ("started", "undoing")
         for _ in range(_MOST_STEPS):
             seen = self._look(row, action, places)
+            if may_be_reserved and self._free_reserved(seen, places):
+                continue
             step = decide(shape_of(action), seen.holds, can_exchange=abilities.can_exchange)
             if isinstance(step, End):
                 return step
@@ -121,8 +130,6 @@ class Mover:
             if identity is not None:
                 for place in self._holding(identity, found, places, action):
                     holds[place] = kind
-        if self.abilities[action.store].method == "reserve":
-            _forget_reserved(holds, found)
         return _Seen(holds=holds, found=found)
 
     def _holding(
@@ -170,9 +177,10 @@ class Mover:
         self.touched.update((split(places[first])[0], split(places[second])[0]))
         meant = seen.found[first]
         self.steps += 1
+        trouble = End("conflict", "the file was replaced meanwhile", (first, second))
         if isinstance(step, Drop):
             if not self._is(places[second], meant) or not self._is(places[first], meant):
-                return End("conflict", "the file was replaced meanwhile", (first, second))
+                return trouble
             system.unlink(here)
             return None
         if isinstance(step, Exchange):
@@ -180,16 +188,24 @@ class Mover:
             if self._is(places[second], meant) and self._is(places[first], seen.found[second]):
                 return None
             system.exchange(here, there)
-            return End("conflict", "the file was replaced meanwhile", (first, second))
-        try:
+            return trouble
+        # Where the name is taken after all, the next look says by what.
+        with suppress(FileExistsError):
             system.move(here, there, abilities.method)
-        except FileExistsError:
-            # The next look says what is there now.
-            return None
-        if self._is(places[second], meant):
-            return None
-        system.move(there, here, abilities.method)
-        return End("conflict", "the file was replaced meanwhile", (first, second))
+            if not self._is(places[second], meant):
+                system.move(there, here, abilities.method)
+                return trouble
+        return None
+
+    def _free_reserved(self, seen: _Seen, places: Mapping[Place, str]) -> bool:
+        """Give up a name that a killed run reserved: a file of ours without a byte."""
+        for place, facts in seen.found.items():
+            is_empty = stat.S_ISREG(facts.st_mode) and not facts.st_size
+            if seen.holds[place] == "other" and is_empty:
+                self.tree.system.unlink(self.tree.entry(places[place]))
+                self.touched.add(split(places[place])[0])
+                return True
+        return False
 
     def _is(self, path: str, meant: os.stat_result) -> bool:
         found = self.tree.lstat(path)
@@ -205,10 +221,3 @@ def _ends(step: Move | Exchange | Drop) -> tuple[Place, Place]:
     if isinstance(step, Exchange):
         return step.first, step.second
     return step.place, step.remaining
-
-
-def _forget_reserved(holds: dict[Place, Holds], found: Mapping[Place, os.stat_result]) -> None:
-    """Take an empty file for a name that we reserved: nothing in it can be lost."""
-    for place, facts in found.items():
-        if holds[place] == "other" and stat.S_ISREG(facts.st_mode) and not facts.st_size:
-            holds[place] = "nothing"

@@ -12,10 +12,9 @@ from attrs import frozen
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-IMAGE_EXTENSIONS: Final = frozenset(
-    (".jpg", ".jpeg", ".png", ".webp")
-    + (".bmp", ".gif", ".tif", ".tiff", ".avif", ".heic", ".heif", ".jxl", ".jp2")
-)
+IMAGE_EXTENSIONS: Final = frozenset({".jpg", ".jpeg", ".png", ".webp"}) | {
+    *(".bmp", ".gif", ".tif", ".tiff", ".avif", ".heic", ".heif", ".jxl", ".jp2")
+}
 """The first four are trained (datasets.md A1)."""
 
 MEDIA_EXTENSIONS: Final = (

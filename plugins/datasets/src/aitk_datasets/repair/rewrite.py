@@ -116,12 +116,17 @@ class _Work:
     image: Image.Image
     rewrite: Rewrite
     format: str
+    size: tuple[int, int] = (0, 0)
+    """Of the file."""
     lost: list[str] = field(factory=list)
     exif: Image.Exif = field(init=False)
     icc: bytes | None = field(init=False)
+    texts: PngImagePlugin.PngInfo | None = None
     options: dict[str, Any] = field(factory=dict)
 
     def __attrs_post_init__(self) -> None:
+        self.limit()
+        # Of a PNG this may decode: only once its size is known to be bearable.
         self.exif = self.image.getexif()
         self.icc = self.image.info.get("icc_profile")
 
@@ -133,7 +138,7 @@ class _Work:
             rewrite.rgb and image.mode not in ("RGB", "RGBA"),
             rewrite.first_frame and self._frames() > 1,
             rewrite.flatten is not None and _has_alpha(image),
-            rewrite.long_side is not None and max(image.size) > rewrite.long_side,
+            rewrite.long_side is not None and max(self.size) > rewrite.long_side,
             rewrite.format not in ("same", self.format),
         )
         return bool(data) and any(needs)
@@ -172,8 +177,9 @@ class _Work:
         if is_reduced and long_side is not None:
             self._reduce(long_side)
 
-    def _decode(self, data: bytes) -> None:
-        width, height = self.image.size
+    def limit(self) -> None:
+        """See that it can be decoded, as a JPEG at a fraction of its size where that helps."""
+        self.size = width, height = self.image.size
         if width * height > MAX_PIXELS and self.rewrite.long_side is not None:
             self.image.draft(self.image.mode, (2 * self.rewrite.long_side,) * 2)
         if self.image.width * self.image.height > MAX_PIXELS:
@@ -182,9 +188,13 @@ class _Work:
                 remedy="reduce the picture by hand",
                 limit=MAX_PIXELS,
             )
+
+    def _decode(self, data: bytes) -> None:
         self.image.load()
-        if self.format == "PNG" and data[24:25] == b"\x10" and self.image.mode not in _DEEP:
-            self.lost.append("the lower 8 of 16 bits")
+        if self.format == "PNG":
+            self.texts = _texts(self.image)
+            if data[24:25] == b"\x10" and self.image.mode not in _DEEP:
+                self.lost.append("the lower 8 of 16 bits")
 
     def _turn(self) -> None:
         orientation = self.exif.get(ExifTags.Base.Orientation, 1)
@@ -286,7 +296,7 @@ class _Work:
                     self.options["progressive"] = bool(before.info.get("progressive"))
             self.lost.append(f"detail: JPEG at quality {self.rewrite.jpeg_quality}")
         elif target == "PNG":
-            self.options["pnginfo"] = _texts(self.image)
+            self.options["pnginfo"] = self.texts
         elif _is_lossless_webp(data):
             self.options.update(lossless=True, exact=True)
         else:

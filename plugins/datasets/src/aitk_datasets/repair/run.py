@@ -8,16 +8,11 @@ from typing import TYPE_CHECKING, Final
 from attrs import define, field, frozen
 
 from aitk_datasets.repair import names
+from aitk_datasets.repair.faults import NO_ROOM, typed_errors
 from aitk_datasets.repair.history import Operation, report
-from aitk_datasets.repair.journal import FINAL, JOURNALS, Journal
+from aitk_datasets.repair.journal import FINAL, JOURNALS, Journal, use_spare
 from aitk_datasets.repair.moves import Direction, Mover
-from aitk_datasets.repair.stage import (
-    prepare_stores,
-    probe_folders,
-    stage,
-    sweep,
-    typed_errors,
-)
+from aitk_datasets.repair.stage import prepare_stores, probe_folders, stage, sweep
 from aitk_datasets.repair.system import Abilities, remove_if_there
 from aitk_datasets.repair.tree import Tree, split
 
@@ -117,7 +112,7 @@ def _prepared(
 
     try:
         with typed_errors(tree):
-            abilities = prepare_stores(tree, record)
+            abilities = _stores(tree, record, direction)
             if direction == "forward" and not record.is_staged:
                 probe_folders(tree, record, abilities)
                 stage(tree, journal, checked)
@@ -128,6 +123,16 @@ def _prepared(
                 _abandon(tree, record)
         raise
     return abilities
+
+
+def _stores(tree: Tree, record: Record, direction: Direction) -> Mapping[str, Abilities]:
+    try:
+        return prepare_stores(tree, record)
+    except OSError as error:
+        # The way back is what the spare bytes are for.
+        if direction == "forward" or error.errno not in NO_ROOM or not use_spare(tree):
+            raise
+    return prepare_stores(tree, record)
 
 
 def _abandon(tree: Tree, record: Record) -> None:
@@ -195,12 +200,13 @@ class _Runner:
                 if check is not None:
                     check(at[0] + number, at[1])
                 steps = self.mover.steps
-                ends[row] = self.mover.run(row, self.direction)
+                ends[row] = self.mover.run(row, self.direction, before[row])
                 self.changed += self.mover.steps > steps
-        except BaseException:
+        except BaseException as error:
             with suppress(OSError):
                 self._note(ends)
-                for row in rows[len(ends) :]:
+                # What the system refused may stand half way; the rows after it were not begun.
+                for row in rows[len(ends) + isinstance(error, OSError) :]:
                     self.journal.rows([row], before[row])
             raise
         self._note(ends)

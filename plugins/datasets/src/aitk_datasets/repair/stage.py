@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import os
 import secrets
@@ -15,10 +14,11 @@ from attrs import frozen
 
 from aitk_core.errors import AitkError, ConflictError
 from aitk_datasets.repair.captions import to_utf8
+from aitk_datasets.repair.faults import typed_errors
 from aitk_datasets.repair.history import quarantine_of
-from aitk_datasets.repair.journal import JOURNALS, QUARANTINE
+from aitk_datasets.repair.journal import JOURNALS, QUARANTINE, operation_ids
 from aitk_datasets.repair.system import Entry, probe_abilities, remove_if_there
-from aitk_datasets.repair.tree import OWN, Identity, describe, not_permitted, split
+from aitk_datasets.repair.tree import OWN, Identity, describe, split
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -44,9 +44,11 @@ class Staged:
     failed: Mapping[int, str]
 
 
-def new_id(now: float) -> str:
-    """Return an id for an operation: ids sort by time."""
-    return time.strftime("%Y%m%dT%H%M%S", time.gmtime(now)) + f"-{secrets.token_hex(4)}"
+def new_id(tree: Tree, now: float) -> str:
+    """Return an id for an operation, after all ids of the dataset; the lock is held."""
+    last = max((int(one[:6]) for one in operation_ids(tree)), default=0)
+    stamp = time.strftime("%Y%m%dT%H%M%S", time.gmtime(now))
+    return f"{last + 1:06}-{stamp}-{secrets.token_hex(4)}"
 
 
 def make_own_folders(tree: Tree) -> None:
@@ -58,42 +60,6 @@ def make_own_folders(tree: Tree) -> None:
     """
     with typed_errors(tree):
         tree.sync([*tree.make_folders(JOURNALS), *tree.make_folders(QUARANTINE)])
-
-
-class typed_errors:  # noqa: N801  (used like a function)
-    """Turn what the system says before anything was changed into the errors of callers."""
-
-    def __init__(self, tree: Tree) -> None:
-        """Take the dataset, for its name."""
-        self._name = tree.path.name
-
-    def __enter__(self) -> None:
-        """Do nothing."""
-
-    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
-        """Raise the typed error for an `OSError`."""
-        if isinstance(error, OSError):
-            raise self._typed(error) from error
-
-    def _typed(self, error: OSError) -> AitkError:
-        name = str(error.filename or self._name)
-        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-            return not_permitted(name, error)
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            return ConflictError(
-                f"{name!r}: no space is left; nothing was changed",
-                remedy="make room on the disk of the dataset, then try again",
-                path=name,
-            )
-        if error.errno == errno.EXDEV:
-            return ConflictError(
-                f"{name!r} lies in another mount than its quarantine; nothing was changed",
-                remedy="repair the mounted folder as a dataset of its own",
-                path=name,
-            )
-        return ConflictError(
-            f"{name!r}: {error.strerror}; nothing was changed", remedy="try again", path=name
-        )
 
 
 def check_space(tree: Tree, plan: Plan) -> None:

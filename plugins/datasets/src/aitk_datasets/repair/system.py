@@ -5,7 +5,6 @@ from __future__ import annotations
 import ctypes
 import errno
 import os
-import stat
 import sys
 from collections.abc import Callable
 from functools import cache
@@ -143,10 +142,7 @@ class FileSystem:
         _flagged_rename(first, second, _EXCHANGE)
 
     def move(self, source: Entry, target: Entry, method: Method) -> None:
-        """Give a file another name; fails with `FileExistsError` where the name is taken.
-
-        With `reserve`, a file of no bytes under the new name counts as reserved by us.
-        """
+        """Give a file another name; fails with `FileExistsError` where the name is taken."""
         if method == "atomic":
             self.step("rename", source.name)
             _flagged_rename(source, target, _NOREPLACE)
@@ -163,21 +159,14 @@ class FileSystem:
             self.sync(target.folder, target.name)
             self.unlink(source)
         else:
-            self._reserve(target)
+            descriptor = self.create(target)
+            reserved = os.fstat(descriptor)
+            os.close(descriptor)
+            found = os.stat(target.name, dir_fd=target.folder, follow_symlinks=False)
+            if found.st_size or not os.path.samestat(found, reserved):
+                raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), target.name)
             self.step("rename", source.name)
             os.rename(source.name, target.name, src_dir_fd=source.folder, dst_dir_fd=target.folder)
-
-    def _reserve(self, entry: Entry) -> None:
-        try:
-            os.close(self.create(entry))
-        except FileExistsError:
-            found = os.stat(entry.name, dir_fd=entry.folder, follow_symlinks=False)
-            if found.st_size or not _is_plain(found):
-                raise
-
-
-def _is_plain(found: os.stat_result) -> bool:
-    return stat.S_ISREG(found.st_mode) and found.st_nlink == 1
 
 
 REAL: Final = FileSystem()

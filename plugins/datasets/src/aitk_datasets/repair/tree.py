@@ -173,7 +173,8 @@ class Tree:
 
     def names(self, folder: str) -> list[str]:
         """Return what is in a folder, sorted, names as the file system holds them."""
-        return sorted(os.listdir(self.folder(folder)))
+        with os.scandir(self.folder(folder)) as entries:
+            return sorted(entry.name for entry in entries)
 
     def open_to_read(self, path: str) -> int:
         """Open a regular file, through no link, and return the descriptor.

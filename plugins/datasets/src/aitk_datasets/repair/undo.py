@@ -6,10 +6,11 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Literal
 
 from aitk_core.errors import ConflictError, NotFoundError
+from aitk_datasets.repair.faults import typed_errors
 from aitk_datasets.repair.journal import JOURNALS, QUARANTINE, load, load_all, operation_ids
 from aitk_datasets.repair.lock import locked
 from aitk_datasets.repair.run import BATCH, resume, verify
-from aitk_datasets.repair.stage import make_own_folders, remove_empty, typed_errors
+from aitk_datasets.repair.stage import make_own_folders, remove_empty
 from aitk_datasets.repair.system import REAL, remove_if_there
 from aitk_datasets.repair.tree import OWN, Tree
 
