@@ -25,6 +25,7 @@ from aitk_core.errors import (
 )
 from aitk_datasets.repair.apply import apply_plan
 from aitk_datasets.repair.history import generated_captions, operations
+from aitk_datasets.repair.latents import stale_latents
 from aitk_datasets.repair.lock import locked
 from aitk_datasets.repair.plan import (
     Rewrite,
@@ -115,6 +116,20 @@ def test_an_applied_plan_is_found_done(root: Path) -> None:
     second = applied(root, plan)
     assert (second.was_done, second.changed, second.problems) == (True, 0, ())
     assert second.operation.id == first.operation.id
+
+
+def test_what_somebody_took_away_since_is_done_again(root: Path) -> None:
+    write(root, {"a.png": picture(1)})
+    plan = plan_repair(root, [write_caption("a.png", "made", reason="missing")])
+    first = applied(root, plan)
+    (root / "a.txt").write_bytes(b"edited")
+    again = applied(root, plan)
+    assert (again.was_done, [one.state for one in again.problems]) == (True, ["left"])
+    (root / "a.txt").unlink()
+    second = applied(root, plan)
+    assert (second.changed, second.was_done) == (1, False)
+    assert second.operation.id > first.operation.id
+    assert contents_of(root)["a.txt"] == b"made"
 
 
 def test_an_apply_after_an_undo_is_a_new_operation(root: Path) -> None:
@@ -681,6 +696,73 @@ def test_a_torn_line_at_the_end_of_a_journal_is_dropped(root: Path) -> None:
     undone(root, outcome)
     assert state_of(root) == before
     assert operations(root)[0].state == "undone"
+
+
+@pytest.mark.parametrize("damage", [b'"version":1', b'"kind":"move"'])
+def test_a_journal_of_another_version_is_told(root: Path, damage: bytes) -> None:
+    outcome = applied(root, plan_repair(root, everything(root)))
+    journal = root / ".aitk" / "journal" / f"{outcome.operation.id}.jsonl"
+    _, _, body = journal.read_bytes().partition(b"\n")[0].partition(b" ")
+    body = body.replace(damage, damage.replace(b"1", b"9").replace(b"move", b"melt"))
+    journal.write_bytes(digest(body)[:16].encode() + b" " + body + b"\n")
+    with pytest.raises(ConflictError) as caught:
+        operations(root)
+    assert outcome.operation.id in str(caught.value)
+
+
+def test_a_journal_from_outside_leads_nowhere_out(root: Path, tmp_path: Path) -> None:
+    """A dataset may come from anybody, its journal with it."""
+    write(tmp_path, {"secret.png": picture(1)})
+    write(root, {"a.png": picture(1)})
+    outcome = applied(root, plan_repair(root, [remove_image("a.png", reason="x")]))
+    journal = root / ".aitk" / "journal" / f"{outcome.operation.id}.jsonl"
+    lines = journal.read_bytes().splitlines()
+    for path in (b"../secret.png", b"/secret.png", b"sub/../../secret.png"):
+        body = lines[0].partition(b" ")[2].replace(b"a.png", path)
+        journal.write_bytes(digest(body)[:16].encode() + b" " + body + b"\n")
+        with pytest.raises(InvalidArgumentsError):
+            undone(root, outcome)
+    assert contents_of(tmp_path) == {"secret.png": picture(1)}
+
+
+def test_a_folder_of_another_mount_has_a_quarantine_of_its_own(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(root, {"a.png": picture(1), "disk/in/b.png": picture(2), "disk/in/b.txt": b"hers"})
+    before = state_of(root)
+    real = Tree.mount
+
+    def mount(tree: Tree, folder: str) -> tuple[int, int]:
+        return (7, 7) if folder.split("/", maxsplit=1)[0] == "disk" else real(tree, folder)
+
+    monkeypatch.setattr(Tree, "mount", mount)
+    requests = [remove_image(path, reason="x") for path in ("a.png", "disk/in/b.png")]
+    plan = plan_repair(root, requests)
+    assert [action.store for action in plan.actions] == ["", "disk", "disk"]
+    outcome = applied(root, plan)
+    for row in outcome.operation.rows:
+        assert (root / row.quarantine).exists()
+    assert outcome.operation.rows[1].quarantine.startswith("disk/.aitk/quarantine/")
+    undone(root, outcome)
+    assert state_of(root) == before
+
+
+def test_latents_that_the_trainer_would_go_on_using_are_named(root: Path) -> None:
+    write(
+        root,
+        {
+            "a.png": picture(1, mode="I;16"),
+            "a_b.png": picture(2),
+            "_latent_cache/a_0f3.safetensors": b"",
+            "_latent_cache/a_b_77e.safetensors": b"",
+        },
+    )
+    requests = [
+        rewrite_image("a.png", Rewrite(eight_bit=True), reason="x"),
+        remove_image("a_b.png", reason="x"),
+    ]
+    plan = plan_repair(root, requests)
+    assert stale_latents(root, plan) == ("_latent_cache/a_0f3.safetensors",)
 
 
 def test_our_folder_as_a_link_is_refused(root: Path, tmp_path: Path) -> None:

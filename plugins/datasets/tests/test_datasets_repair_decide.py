@@ -76,7 +76,7 @@ def run(shape: Shape, disk: Disk, *, back: bool, can_exchange: bool) -> tuple[En
 
 @each_shape
 @both_kinds
-def test_an_action_is_done_and_taken_back(shape: Shape, can_exchange: bool) -> None:  # noqa: FBT001
+def test_an_action_is_done_and_taken_back(shape: Shape, *, can_exchange: bool) -> None:
     disk = dict(START[shape])
     end, _ = run(shape, disk, back=False, can_exchange=can_exchange)
     assert (end.state, disk) == ("done", DONE[shape])
@@ -87,8 +87,7 @@ def test_an_action_is_done_and_taken_back(shape: Shape, can_exchange: bool) -> N
 @each_shape
 @both_kinds
 def test_every_state_comes_to_an_end_and_keeps_what_it_holds(
-    shape: Shape,
-    can_exchange: bool,  # noqa: FBT001
+    shape: Shape, *, can_exchange: bool
 ) -> None:
     states = list(product(get_args(Holds), repeat=len(PLACES[shape])))
     longest = 0
@@ -110,7 +109,7 @@ def test_every_state_comes_to_an_end_and_keeps_what_it_holds(
 
 @each_shape
 @both_kinds
-def test_a_turn_in_the_middle_leads_back(shape: Shape, can_exchange: bool) -> None:  # noqa: FBT001
+def test_a_turn_in_the_middle_leads_back(shape: Shape, *, can_exchange: bool) -> None:
     """Also on a system that lost or gained the exchange between the two directions."""
     for steps in range(6):
         for other in (True, False):
@@ -125,7 +124,7 @@ def test_a_turn_in_the_middle_leads_back(shape: Shape, can_exchange: bool) -> No
 
 
 @both_kinds
-def test_what_is_in_an_old_place_is_never_displaced(can_exchange: bool) -> None:  # noqa: FBT001
+def test_what_is_in_an_old_place_is_never_displaced(*, can_exchange: bool) -> None:
     for shape in ("move", "replace", "convert"):
         disk: Disk = {**DONE[shape], "live": "other"}
         end, _ = run(shape, disk, back=True, can_exchange=can_exchange)

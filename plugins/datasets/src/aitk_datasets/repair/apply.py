@@ -59,11 +59,16 @@ def apply_plan(
         make_own_folders(tree)
         with locked(tree):
             earlier = _earlier(tree, plan_hash)
-            if earlier is not None and earlier.state == "applied":
-                return verify(tree, earlier)
-            if earlier is not None:
+            if earlier is not None and earlier.is_open:
                 return resume(tree, earlier, "forward", now=now, check=check, batch=batch)
-            _check_unchanged(root, plan, check, system)
+            standing = verify(tree, earlier) if earlier is not None else None
+            if standing is not None and not standing.problems:
+                return standing
+            found = _planned_again(root, plan, check, system)
+            if standing is not None and found != plan:
+                return standing
+            # Else nothing was done yet, or what was done is gone: as much to do as at first.
+            _check_unchanged(plan, found)
             check_space(tree, plan)
             return _begin(tree, plan, now=now, check=check, batch=batch)
 
@@ -93,25 +98,33 @@ def _earlier(tree: Tree, plan_hash: str) -> Record | None:
     return same[-1] if same else None
 
 
-def _check_unchanged(root: Path, plan: Plan, check: Check | None, system: FileSystem) -> None:
-    """Plan again, and compare: contents, identities, owners of captions, names taken meanwhile."""
+def _planned_again(root: Path, plan: Plan, check: Check | None, system: FileSystem) -> Plan:
+    """Plan again: contents, identities, owners of captions, names taken meanwhile."""
     total = len(plan.actions)
-    found = plan_repair(
+    return plan_repair(
         root,
         plan.requests,
         caption_ext=plan.caption_ext,
         check=None if check is None else lambda *_: check(0, total),
         system=system,
     )
+
+
+def _check_unchanged(plan: Plan, found: Plan) -> None:
+    """See that the plan is still what follows from the files.
+
+    Raises:
+        ConflictError: It is not.
+    """
     if found == plan:
         return
-    planned, seen = set(plan.actions), set(found.actions)
-    paths = sorted({action.path for action in planned ^ seen})[:20]
+    differing = set(plan.actions) ^ set(found.actions)
+    paths = sorted({action.path for action in differing})[:20]
     raise ConflictError(
-        f"{len(planned ^ seen) or 1} things are no longer as planned"
-        + (f", the first {paths[0]!r}" if paths else "")
+        "the files are no longer as planned"
+        + (f", the first is {paths[0]!r}" if paths else "")
         + "; nothing was changed",
-        remedy="plan again: files were changed since",
+        remedy="plan again",
         paths=paths,
     )
 

@@ -95,7 +95,7 @@ def operations(root: Path, *, system: FileSystem = REAL) -> tuple[Operation, ...
 
     Raises:
         FileMissingError: There is no such folder.
-        AitkError: A journal was written by a later version.
+        ConflictError: A journal was written by a later version, or not by us.
     """
     with Tree(root, system) as tree:
         return tuple(report(record) for record in load_all(tree))

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, Self
 from attrs import asdict, define, field, frozen
 
 from aitk_core.convert import structure
-from aitk_core.errors import AitkError, NotFoundError
+from aitk_core.errors import AitkError, ConflictError, NotFoundError
 from aitk_datasets.repair.faults import NO_ROOM
 from aitk_datasets.repair.plan import Plan, canonical, from_json, to_json
 from aitk_datasets.repair.system import remove_if_there
@@ -168,6 +168,7 @@ def load(tree: Tree, operation: str) -> Record | None:
 
     Raises:
         NotFoundError: There is no operation of that id.
+        ConflictError: Its journal was written by a later version, or not by us.
     """
     if not _ID.fullmatch(operation) or tree.lstat(f"{JOURNALS}/{operation}.jsonl") is None:
         raise NotFoundError(
@@ -177,8 +178,8 @@ def load(tree: Tree, operation: str) -> Record | None:
     data, _ = tree.read(f"{JOURNALS}/{operation}.jsonl", _LONGEST)
     try:
         return parse(operation, data)
-    except (KeyError, TypeError, ValueError) as error:
-        raise AitkError(
+    except (AitkError, KeyError, TypeError, ValueError) as error:
+        raise ConflictError(
             f"the journal of {operation} cannot be read",
             remedy="use the version that wrote it; the files are in the quarantine",
         ) from error

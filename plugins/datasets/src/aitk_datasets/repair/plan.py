@@ -9,6 +9,7 @@ from typing import Any, Final, Literal
 from attrs import asdict, frozen
 
 from aitk_core.convert import structure
+from aitk_core.errors import InvalidArgumentsError
 from aitk_datasets.repair.tree import Identity
 
 VERSION: Final = 1
@@ -180,9 +181,8 @@ class Plan:
         """Return how much goes into the quarantine."""
         return sum(action.identity.size for action in self.actions if action.identity)
 
-    @property
-    def space_needed(self) -> int:
-        """Return an estimate of the bytes to be written.
+    def space_needed(self, store: str) -> int:
+        """Return an estimate of the bytes to be written in the mount of a store.
 
         A picture made anew counts three times its old size, a guess of ours. Should it be too
         little, the disk is full while new files are written: nothing has been changed then.
@@ -192,7 +192,7 @@ class Plan:
             if action.kind == "rewrite_image" and action.identity
             else len(action.text or "") * 4 + 65536
             for action in self.actions
-            if action.target is not None
+            if action.target is not None and action.store == store
         )
 
 
@@ -212,4 +212,10 @@ def from_json(value: Any) -> Plan:
     Raises:
         InvalidArgumentsError: It is none, or of a later version.
     """
-    return structure(Plan, value)
+    plan = structure(Plan, value)
+    if plan.version != VERSION:
+        raise InvalidArgumentsError(
+            f"a plan of version {plan.version}, where {VERSION} is known",
+            remedy="use the version of the server that made it",
+        )
+    return plan

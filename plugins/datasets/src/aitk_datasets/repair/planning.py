@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 from attrs import define, field
 
-from aitk_core.errors import ConflictError, InvalidArgumentsError, NotPermittedError, TooLargeError
+from aitk_core.errors import ConflictError, InvalidArgumentsError, TooLargeError
 from aitk_datasets.repair import names
 from aitk_datasets.repair.captions import EncodingError, is_blank, to_utf8
+from aitk_datasets.repair.faults import typed_errors
 from aitk_datasets.repair.history import generated_in
 from aitk_datasets.repair.plan import (
     Action,
@@ -72,7 +73,7 @@ def plan_repair(
         caption_ext = f".{caption_ext}"
     if len(caption_ext) == 1 or "/" in caption_ext or "\0" in caption_ext:
         raise InvalidArgumentsError(f"{caption_ext[:64]!r} is no extension of a caption")
-    with Tree(root, system) as tree:
+    with Tree(root, system) as tree, typed_errors(tree):
         return _Planner(tree=tree, caption_ext=caption_ext).plan(tuple(requests), check)
 
 
@@ -193,10 +194,8 @@ class _Planner:
             raise _LeaveOut(code, str(error), path) from error
         except FileNotFoundError as error:
             raise _LeaveOut("missing", f"{path!r} does not exist", path) from error
-        except PermissionError as error:
-            raise NotPermittedError(
-                f"{path!r} may not be read", remedy="let the server's user read it", path=path
-            ) from error
+        except PermissionError:
+            raise
         except OSError as error:
             raise _LeaveOut("unreadable", f"{path!r}: {error.strerror}", path) from error
 

@@ -68,15 +68,17 @@ def check_space(tree: Tree, plan: Plan) -> None:
     Raises:
         ConflictError: It has not.
     """
-    facts = os.fstatvfs(tree.folder(""))
-    free, needed = facts.f_bavail * facts.f_frsize, plan.space_needed + MARGIN
-    if free < needed:
-        raise ConflictError(
-            f"{tree.path.name!r} needs {needed} bytes, {free} are free; nothing was changed",
-            remedy="make room on the disk of the dataset, then try again",
-            needed_bytes=needed,
-            free_bytes=free,
-        )
+    for store in sorted({"", *(action.store for action in plan.actions)}):
+        facts = os.fstatvfs(tree.folder(store))
+        free, needed = facts.f_bavail * facts.f_frsize, plan.space_needed(store) + MARGIN
+        if free < needed:
+            raise ConflictError(
+                f"{store or tree.path.name!r} needs {needed} bytes, {free} are free;"
+                " nothing was changed",
+                remedy="make room on the disk of the dataset, then try again",
+                needed_bytes=needed,
+                free_bytes=free,
+            )
 
 
 def prepare_stores(tree: Tree, record: Record) -> Mapping[str, Abilities]:
@@ -195,7 +197,9 @@ def _write(tree: Tree, path: str, data: bytes, before: os.stat_result | None) ->
     try:
         tree.system.write(descriptor, data, entry.name)
         if before is not None:
-            os.fchmod(descriptor, before.st_mode & 0o777)
+            # FAT has neither mode nor owner, and only root gives a file to somebody else.
+            with suppress(PermissionError):
+                os.fchmod(descriptor, before.st_mode & 0o777)
             with suppress(PermissionError):
                 os.fchown(descriptor, before.st_uid, before.st_gid)
             _differ(descriptor, before)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 from aitk_core.errors import ConflictError, NotFoundError
 from aitk_datasets.repair.faults import typed_errors
-from aitk_datasets.repair.journal import JOURNALS, QUARANTINE, load, load_all, operation_ids
+from aitk_datasets.repair.journal import FINAL, JOURNALS, QUARANTINE, load, load_all, operation_ids
 from aitk_datasets.repair.lock import locked
 from aitk_datasets.repair.run import BATCH, resume, verify
 from aitk_datasets.repair.stage import make_own_folders, remove_empty
@@ -129,8 +129,14 @@ def _check_order(record: Record, records: Iterable[Record]) -> None:
 
 
 def _paths(record: Record) -> set[str]:
-    actions = record.plan.actions
-    return {path for action in actions for path in (action.path, action.target) if path}
+    """Return the names whose files an operation changed, or may have changed."""
+    return {
+        path
+        for row, action in enumerate(record.plan.actions)
+        if record.state_of(row) not in FINAL | {"undone", "left"}
+        for path in (action.path, action.target)
+        if path
+    }
 
 
 def _remove_unbegun(tree: Tree, records: Iterable[Record]) -> None:
