@@ -25,6 +25,7 @@ from aitk_core.errors import (
 )
 from aitk_datasets.repair.apply import apply_plan
 from aitk_datasets.repair.history import generated_captions, operations
+from aitk_datasets.repair.journal import parse
 from aitk_datasets.repair.latents import stale_latents
 from aitk_datasets.repair.lock import locked
 from aitk_datasets.repair.plan import (
@@ -38,6 +39,7 @@ from aitk_datasets.repair.plan import (
     write_caption,
 )
 from aitk_datasets.repair.planning import plan_repair
+from aitk_datasets.repair.stage import differ
 from aitk_datasets.repair.system import METHODS, FileSystem
 from aitk_datasets.repair.tree import Tree
 from aitk_datasets.repair.undo import recover, undo
@@ -478,6 +480,45 @@ def test_a_rewritten_picture_has_another_size_or_second_and_keeps_its_mode(root:
     assert (after.st_size, int(after.st_mtime)) != (before.st_size, int(before.st_mtime))
 
 
+def test_a_new_file_of_the_same_size_and_second_is_dated_a_second_later(root: Path) -> None:
+    write(root, {"old.png": b"12345", "new.png": b"54321", "longer.png": b"123456"})
+    before = (root / "old.png").stat()
+    for name in ("new.png", "longer.png"):
+        os.utime(root / name, ns=(before.st_mtime_ns + 7, before.st_mtime_ns + 7))
+        with (root / name).open("rb+") as file:
+            differ(file.fileno(), before)
+    assert (root / "new.png").stat().st_mtime_ns == before.st_mtime_ns + 1_000_000_000
+    assert (root / "longer.png").stat().st_mtime_ns == before.st_mtime_ns + 7
+
+
+@pytest.mark.parametrize("path", ["sub/dup.jpg", "rot.jpg"])
+@pytest.mark.parametrize("methods", [METHODS, METHODS[1:]])
+def test_a_file_that_is_replaced_at_the_last_moment_is_put_back(
+    root: Path, path: str, methods: Any
+) -> None:
+    """Between the look and the call: it is somebody's, and stays where they put it."""
+    plan = plan_repair(root, everything(root))
+    (root / "theirs").write_bytes(b"theirs")
+
+    def replace(kind: str, name: str) -> None:
+        if (
+            kind in ("rename", "link", "exchange")
+            and name == Path(path).name
+            and (root / "theirs").exists()
+        ):
+            (root / "theirs").replace(root / path)
+
+    system = FileSystem(step=replace, durable=False, methods=methods)
+    outcome = applied(root, plan, system=system)
+    assert not outcome.is_finished
+    assert [(one.state, one.paths[0]) for one in outcome.problems] == [("conflict", path)]
+    assert contents_of(root)[path] == b"theirs"
+    back = undone(root, outcome)
+    assert back.is_finished
+    assert [(one.state, one.paths[0]) for one in back.problems] == [("left", path)]
+    assert contents_of(root)[path] == b"theirs"
+
+
 def test_a_picture_that_cannot_be_made_anew_is_told_and_left(root: Path) -> None:
     write(root, {"a.png": picture(1)[:60], "b.jpg": turned(2), "c.png": picture(3)})
     requests = [
@@ -696,6 +737,9 @@ def test_a_torn_line_at_the_end_of_a_journal_is_dropped(root: Path) -> None:
     undone(root, outcome)
     assert state_of(root) == before
     assert operations(root)[0].state == "undone"
+    record = parse(outcome.operation.id, journal.read_bytes())
+    assert record is not None
+    assert record.length == journal.stat().st_size
 
 
 @pytest.mark.parametrize("damage", [b'"version":1', b'"kind":"move"'])
@@ -851,7 +895,14 @@ def test_apply_then_undo_is_nothing(
     assert {problem.state for problem in outcome.problems} <= {"failed"}
     kept = {data for data, _, _ in before.values()}
     assert all_contents(root) >= kept
-    # A text that a person wrote is as it was, or went with its picture, or was re-encoded.
+    # A text that a person wrote is as it was, went with its picture, or was re-encoded on demand.
+    for action in plan.actions:
+        if action.kind == "fill_caption":
+            assert before[action.path][0].strip(b" \n") in (b"", b"\xef\xbb\xbf")
+        elif action.kind == "move" and action.path.lower().endswith(".txt"):
+            stem = action.path[:-4]
+            needing = [path for path in files_of(root) if path[:-4] == stem]
+            assert not [path for path in needing if not path.lower().endswith(".txt")]
     concerned = {path for action in plan.actions for path in (action.path, action.target)}
     after = state_of(root)
     assert all(after[path] == before[path] for path in before if path not in concerned)

@@ -202,7 +202,7 @@ def _write(tree: Tree, path: str, data: bytes, before: os.stat_result | None) ->
                 os.fchmod(descriptor, before.st_mode & 0o777)
             with suppress(PermissionError):
                 os.fchown(descriptor, before.st_uid, before.st_gid)
-            _differ(descriptor, before)
+            differ(descriptor, before)
         tree.system.sync(descriptor, entry.name)
         found = os.fstat(descriptor)
     finally:
@@ -210,7 +210,7 @@ def _write(tree: Tree, path: str, data: bytes, before: os.stat_result | None) ->
     return describe(found, hashlib.sha256(data).hexdigest())
 
 
-def _differ(descriptor: int, before: os.stat_result) -> None:
+def differ(descriptor: int, before: os.stat_result) -> None:
     """Let size or whole second differ: the trainer else keeps the old width (datasets.md A1)."""
     now = os.fstat(descriptor)
     if (
