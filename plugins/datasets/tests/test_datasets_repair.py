@@ -511,7 +511,11 @@ def test_a_file_that_is_replaced_at_the_last_moment_is_put_back(
     system = FileSystem(step=replace, durable=False, methods=methods)
     outcome = applied(root, plan, system=system)
     assert not outcome.is_finished
-    assert [(one.state, one.paths[0]) for one in outcome.problems] == [("conflict", path)]
+    assert ("conflict", path) == (outcome.problems[0].state, outcome.problems[0].paths[0])
+    # Neither does a caption go from beside a picture that stayed.
+    assert {one.paths[0] for one in outcome.problems} <= {path, "sub/dup.txt"}
+    assert {"sub/dup.jpg", "sub/dup.txt"}.isdisjoint(contents_of(root)) == (path == "rot.jpg")
+    assert ("sub/dup.jpg" in contents_of(root)) == ("sub/dup.txt" in contents_of(root))
     assert contents_of(root)[path] == b"theirs"
     back = undone(root, outcome)
     assert back.is_finished

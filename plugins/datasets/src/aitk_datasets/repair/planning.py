@@ -68,6 +68,7 @@ def plan_repair(
         InvalidArgumentsError: A path leads out of the dataset, or the extension is none.
         FileMissingError: There is no such folder.
         NotPermittedError: A file may not be read.
+        ConflictError: A journal was written by a later version, or not by us.
     """
     if not caption_ext.startswith("."):
         caption_ext = f".{caption_ext}"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 from attrs import define, field, frozen
 
 from aitk_datasets.repair import names
+from aitk_datasets.repair.decide import End
 from aitk_datasets.repair.faults import NO_ROOM, typed_errors
 from aitk_datasets.repair.history import Operation, report
 from aitk_datasets.repair.journal import FINAL, JOURNALS, Journal, use_spare
@@ -19,8 +20,8 @@ from aitk_datasets.repair.tree import Tree, split
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from aitk_datasets.repair.decide import End
     from aitk_datasets.repair.journal import Record
+    from aitk_datasets.repair.plan import Action
     from aitk_datasets.repair.system import Check
 
 BATCH: Final = 100
@@ -150,6 +151,8 @@ class _Runner:
     direction: Direction
     changed: int = 0
     problems: list[Problem] = field(factory=list)
+    _moved: dict[tuple[str, str], list[str]] = field(factory=dict)
+    """Pictures that the plan moves, by folder and folded stem."""
 
     def leave_needed_captions(self) -> None:
         """Keep captions that a picture needs which came after the plan was made."""
@@ -159,7 +162,7 @@ class _Runner:
         for row in self._todo():
             action = plan.actions[row]
             folder, name = split(action.path)
-            if action.kind != "move" or names.is_media(name):
+            if not _is_caption_move(action):
                 continue
             if folder not in listings:
                 listings[folder] = names.Listing.of(self.tree.names(folder))
@@ -184,6 +187,25 @@ class _Runner:
         if check is not None:
             check(len(todo), len(todo))
 
+    def _must_stay(self, row: int) -> bool:
+        """Tell whether a caption's own picture was to go first, and did not."""
+        action = self.journal.record.plan.actions[row]
+        if self.direction == "backward" or not _is_caption_move(action):
+            return False
+        return any(self.tree.lstat(path) is not None for path in self._pictures(action.path))
+
+    def _pictures(self, caption: str) -> Sequence[str]:
+        """Return the pictures of the plan with which a caption goes."""
+        plan = self.journal.record.plan
+        if not self._moved:
+            for action in plan.actions:
+                if action.kind == "move" and not _is_caption_move(action):
+                    folder, name = split(action.path)
+                    key = folder, names.fold(names.cut(name)[0])
+                    self._moved.setdefault(key, []).append(action.path)
+        folder, name = split(caption)
+        return self._moved.get((folder, names.fold(name[: -len(plan.caption_ext)])), ())
+
     def _todo(self) -> Sequence[int]:
         record = self.journal.record
         rows = range(len(record.plan.actions))
@@ -200,6 +222,9 @@ class _Runner:
                 if check is not None:
                     check(at[0] + number, at[1])
                 steps = self.mover.steps
+                if self._must_stay(row):
+                    ends[row] = End("conflict", "its picture is still there", ("live",))
+                    continue
                 ends[row] = self.mover.run(row, self.direction, before[row])
                 self.changed += self.mover.steps > steps
         except BaseException as error:
@@ -246,6 +271,10 @@ class _Runner:
             problems=(*failed, *self.problems),
             is_finished=is_finished,
         )
+
+
+def _is_caption_move(action: Action) -> bool:
+    return action.kind == "move" and not names.is_media(action.path)
 
 
 def verify(tree: Tree, record: Record) -> Outcome:

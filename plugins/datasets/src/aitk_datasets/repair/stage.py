@@ -6,11 +6,8 @@ import hashlib
 import os
 import secrets
 import time
-from collections.abc import Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
-
-from attrs import frozen
 
 from aitk_core.errors import AitkError, ConflictError
 from aitk_datasets.repair.captions import to_utf8
@@ -18,30 +15,21 @@ from aitk_datasets.repair.faults import typed_errors
 from aitk_datasets.repair.history import quarantine_of
 from aitk_datasets.repair.journal import JOURNALS, QUARANTINE, operation_ids
 from aitk_datasets.repair.system import Entry, probe_abilities, remove_if_there
-from aitk_datasets.repair.tree import OWN, Identity, describe, split
+from aitk_datasets.repair.tree import OWN, describe, split
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from aitk_datasets.repair.journal import Journal, Record
     from aitk_datasets.repair.plan import Action, Plan
     from aitk_datasets.repair.system import Abilities
-    from aitk_datasets.repair.tree import Tree
+    from aitk_datasets.repair.tree import Identity, Tree
 
 MARGIN: Final = 16 << 20
 """Bytes that stay free besides what is written (datasets.md C2)."""
 
 _PROBE = ".aitk-probe"
 _SECOND = 1_000_000_000
-
-
-@frozen(kw_only=True)
-class Staged:
-    """What came of making the new files."""
-
-    new: Mapping[int, Identity]
-    unchanged: tuple[int, ...]
-    failed: Mapping[int, str]
 
 
 def new_id(tree: Tree, now: float) -> str:
