@@ -240,7 +240,24 @@ def test_pitfall_95_the_last_picture_takes_the_caption_after_it(root: Path) -> N
     assert kinds(plan) == [("move", "b.png"), ("move", "b.jpg"), ("move", "b.txt")]
 
 
-def test_pitfall_96_no_caption_is_made_for_a_picture_that_goes(root: Path) -> None:
+def test_pitfall_95_a_picture_that_stays_because_of_a_clash_keeps_its_caption(root: Path) -> None:
+    paths = ["x.png", "X.png", "x.jpg"]
+    write(root, {path: picture(number) for number, path in enumerate(paths)} | {"x.txt": b"hers"})
+    plan = plan_repair(root, [remove_image(path, reason="duplicate") for path in paths])
+    assert kinds(plan) == [("move", "x.jpg")]
+    assert codes(plan) == ["name_clash"] * 2
+    assert [kept.path for kept in plan.kept] == ["x.txt"]
+
+
+def test_pitfall_96_the_picture_that_stays_of_two_gets_the_caption(root: Path) -> None:
+    write(root, {"a.png": picture(1), "a.jpg": picture(1, "JPEG")})
+    requests = [write_caption(path, "of both", reason="missing") for path in ("a.png", "a.jpg")]
+    plan = plan_repair(root, [*requests, remove_image("a.png", reason="damaged")])
+    assert kinds(plan) == [("create_caption", "a.txt"), ("move", "a.png")]
+    assert codes(plan) == []
+
+
+def test_pitfall_96_no_no_caption_is_made_for_a_picture_that_goes(root: Path) -> None:
     write(root, {"bad.jpg": b"\xff\xd8\xff broken"})
     requests = [
         write_caption("bad.jpg", "training image", reason="missing"),

@@ -99,6 +99,8 @@ class _Planner:
                 check(number, len(wanted))
             if (action := self._attempt(self._action, request, removed)) is not None:
                 groups.append((request, [action]))
+        # A picture that stays after all must count as one that needs its caption.
+        groups = [group for group in self._without_clashes(groups) if group[1]]
         groups = self._with_captions(groups)
         device, inode = self.tree.identity()
         return Plan(
@@ -123,6 +125,7 @@ class _Planner:
     def _without_contradictions(self, requests: Sequence[Request]) -> list[Request]:
         """Drop repetitions; of different wishes for one file keep none."""
         by_file: defaultdict[tuple[str, str], list[Request]] = defaultdict(list)
+        going = {request.path for request in requests if request.kind == "remove_image"}
         for request in dict.fromkeys(requests):
             is_caption = request.kind in ("write_caption", "reencode_caption")
             file = self._caption(request.path) if request.kind == "write_caption" else request.path
@@ -138,7 +141,8 @@ class _Planner:
                 wanted.append(next(one for one in same if one.kind == "remove_image"))
                 self._conflict("removed_image", f"{file!r} is to be removed", file)
             elif len(kinds) == 1 and (kinds <= _REPEATABLE or len(same) == 1):
-                wanted.append(same[0])
+                staying = (one for one in same if one.path not in going)
+                wanted.append(next(staying, same[0]))
             else:
                 self._conflict("contradiction", f"different wishes for {file!r}", *paths)
         return wanted
