@@ -569,6 +569,7 @@ def test_a_folder_that_refuses_is_told_before_anything_is_done(root: Path, numbe
     with pytest.raises((ConflictError, NotPermittedError)) as caught:
         applied(root, plan, system=FileSystem(step=refuse, durable=False))
     assert caught.value.remedy
+    assert caught.value.details["path"] == "set"
     expected = "NOT_PERMITTED" if number in (errno.EROFS, errno.EACCES) else "CONFLICT"
     assert caught.value.code == expected
     assert (state_of(root), operations(root)) == (before, ())

@@ -103,21 +103,29 @@ def probe_folders(tree: Tree, record: Record, abilities: Mapping[str, Abilities]
     folders = {split(action.path)[0]: action.store for action in record.plan.actions}
     for folder, store in sorted(folders.items()):
         quarantine = "/".join(part for part in (store, QUARANTINE, record.id) if part)
-        here = Entry(tree.folder(folder), _PROBE)
-        there = Entry(tree.folder(quarantine), "probe-1")
-        for entry in (here, there):
-            remove_if_there(tree.system, entry)
-        descriptor = tree.system.create(here)
         try:
-            tree.system.write(descriptor, b"probe", _PROBE)
-            tree.system.sync(descriptor, _PROBE)
-            tree.system.move(here, there, abilities[store].method)
-        finally:
-            os.close(descriptor)
-            for entry in (here, there):
-                # The first error is the one to tell.
-                with suppress(OSError):
-                    remove_if_there(tree.system, entry)
+            _probe(tree, folder, quarantine, abilities[store])
+        except OSError as error:
+            # The folder is what is to be mended, not the file that we tried it with.
+            raise OSError(error.errno, error.strerror, folder or tree.path.name) from error
+
+
+def _probe(tree: Tree, folder: str, quarantine: str, abilities: Abilities) -> None:
+    here = Entry(tree.folder(folder), _PROBE)
+    there = Entry(tree.folder(quarantine), "probe-1")
+    for entry in (here, there):
+        remove_if_there(tree.system, entry)
+    descriptor = tree.system.create(here)
+    try:
+        tree.system.write(descriptor, b"probe", _PROBE)
+        tree.system.sync(descriptor, _PROBE)
+        tree.system.move(here, there, abilities.method)
+    finally:
+        os.close(descriptor)
+        for entry in (here, there):
+            # The first error is the one to tell.
+            with suppress(OSError):
+                remove_if_there(tree.system, entry)
 
 
 def stage(tree: Tree, journal: Journal, check: Callable[[], None]) -> None:
