@@ -33,7 +33,7 @@ READING = sorted(name for name, owned in REGISTRY.tools.items() if owned.spec.re
 OF_A_JOB = [
     name
     for name in READING
-    if "job_id" in REGISTRY.tools[name].spec.input_schema.get("properties", {})
+    if "job_id" in REGISTRY.tools[name].spec.input_schema.get("required", ())
 ]
 NO_PROPERTY = "no_such_argument"
 IDS = (

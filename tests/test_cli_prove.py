@@ -52,10 +52,14 @@ def test_the_installed_analyzers_are_proven_in_a_table_of_100_columns(tmp_path: 
     assert (done.returncode, done.stderr) == (0, "")
     lines = done.stdout.splitlines()
     assert max(map(len, lines)) <= 100
+    table = lines[1 : lines.index("")]
     for name in ("checkpoints", "errors", "liveness", "loss", "samples", "sources", "speed"):
-        (row,) = [line for line in lines[1:8] if line.startswith(name)]
-        assert row.endswith(" ok")
+        (row,) = [line for line in table if line.startswith(name)]
         assert "aitk-observability" in row
+    assert {"captions", "duplicates", "files", "looks", "sizes"} <= {
+        line.split()[0] for line in table if "aitk-datasets" in line
+    }
+    assert all(row.endswith(" ok") for row in table)
     assert "All was found, and nothing else." in lines
     assert "  kill9_worker_alive         errors: PROC_SIGNAL" in lines
 

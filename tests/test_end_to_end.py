@@ -60,12 +60,18 @@ def calls(job_id: str, datasets: str, suffix: str) -> Calls:
                 },
             },
         ),
+        ("inspect-dataset", {"config_name": name}),
         ("list-configs", {}),
         ("get-config", {"name": name}),
         ("get-training-info", {"name": name}),
         ("start-training", {"config_name": name}),
         ("stop-training", {"job_id": "<started>"}),
     ]
+
+
+def folders(run: Any) -> dict[str, str]:
+    """Give the settings of a server on the backend's own machine."""
+    return {"AITK_DATASETS_DIR": str(run.datasets_folder)}
 
 
 async def over_mcp(client: mcp.Client, work: Calls) -> dict[str, Any]:
@@ -92,6 +98,9 @@ def check(answers: Mapping[str, Any], registry: Registry, suffix: str) -> None:
     assert watched["window"]["ended"] == "terminal_status"
     assert [point["current_step"] for point in watched["points"]] == [60]
     assert answers["get-training-logs"]["lines"]
+    looked = answers["inspect-dataset"]
+    assert looked["scan"]["scanned_images"] == looked["scan"]["found_images"] > 0
+    assert (looked["dataset"]["source"], looked["dataset"]["job"]) == ("config", f"e2e-{suffix}")
     names = {job["name"] for job in answers["list-training-jobs"]["jobs"]}
     assert "e2e" in names
     assert answers["get-config"]["config"]["config"]["name"] == f"e2e-{suffix}"
@@ -106,7 +115,7 @@ def test_every_tool_over_stdio(tmp_path: Path, registry: Registry, mode: Any) ->
             command = mcp.StdioServerParameters(
                 command=sys.executable,
                 args=["-m", "aitk_core", "mcp"],
-                env=environment(run.url, tmp_path / "home"),
+                env=environment(run.url, tmp_path / "home", **folders(run)),
             )
             client = await stack.enter_async_context(mcp.Client(command, mode=mode))
             listed = {tool.name for tool in (await client.list_tools()).tools}
@@ -122,7 +131,8 @@ def test_every_tool_over_streamable_http(tmp_path: Path, registry: Registry, mod
         async with AsyncExitStack() as stack:
             backend = trained(tmp_path / "backend", "e2e", steps=60)
             run = await stack.enter_async_context(backend)
-            address = await stack.enter_async_context(serving(run.url, tmp_path / "home"))
+            server = serving(run.url, tmp_path / "home", **folders(run))
+            address = await stack.enter_async_context(server)
             client = await stack.enter_async_context(mcp.Client(f"{address}/mcp", mode=mode))
             return await over_mcp(client, calls(run.job_id, run.datasets_folder, mode))
 
@@ -135,7 +145,8 @@ def test_every_tool_over_the_bridge(tmp_path: Path, registry: Registry) -> None:
         async with AsyncExitStack() as stack:
             backend = trained(tmp_path / "backend", "e2e", steps=60)
             run = await stack.enter_async_context(backend)
-            address = await stack.enter_async_context(serving(run.url, tmp_path / "home"))
+            server = serving(run.url, tmp_path / "home", **folders(run))
+            address = await stack.enter_async_context(server)
             client = await stack.enter_async_context(httpx.AsyncClient(timeout=60))
             for tool, arguments in calls(run.job_id, run.datasets_folder, "bridge"):
                 if arguments.get("job_id") == "<started>":

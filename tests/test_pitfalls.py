@@ -9,15 +9,19 @@ import ast
 from pathlib import Path
 from typing import Final
 
+from aitk_core.registry import load_registry
+
 ROOT: Final = Path(__file__).parents[1]
 LAST: Final = 131
 
 GUARDED: Final = "belongs to guardrails: "
-DATASETS: Final = "belongs to datasets: "
+UPLOAD: Final = "belongs to upload-dataset: "
+REPAIR: Final = "belongs to auto-improve-dataset: "
+COMPONENT: Final = "belongs to the dataset component: "
 EXPORT: Final = "belongs to export: "
 ALERTS: Final = "belongs to alerts: "
 COMFYUI: Final = "belongs to comfyui: "
-PARTS: Final = (GUARDED, DATASETS, EXPORT, ALERTS, COMFYUI)
+PARTS: Final = (GUARDED, UPLOAD, REPAIR, COMPONENT, EXPORT, ALERTS, COMFYUI)
 
 PITFALLS: Final[dict[int, str]] = {
     # A. Verdicts without evidence
@@ -38,7 +42,7 @@ PITFALLS: Final[dict[int, str]] = {
     15: "test_pitfall_15_redraws_of_a_step_are_one_reading_and_the_last_loss_wins",
     16: "test_pitfall_6_16_the_score_of_convergence_is_not_shut_in_between_20_and_80",
     17: "test_pitfall_17_a_proposal_changes_something",
-    18: DATASETS + "one mark for a dataset in gate, bottleneck and diagnostics",
+    18: COMPONENT + "one mark for a dataset in gate, bottleneck and diagnostics",
     19: "test_pitfall_19_without_an_evaluation_nothing_is_safe_to_export",
     20: "test_pitfall_20_a_run_with_a_warning_about_quality_is_not_ready",
     # B. Text matching
@@ -53,8 +57,8 @@ PITFALLS: Final[dict[int, str]] = {
     29: "test_pitfall_29_a_long_text_of_the_backend_is_cut_in_every_place",
     30: "test_pitfall_30_lines_end_where_the_trainer_ends_them_only",
     31: "test_pitfall_31_a_hundred_redraws_are_one_line_and_leave_room_for_history",
-    32: DATASETS + "captions of scripts without spaces",
-    33: DATASETS + "encodings of captions",
+    32: "test_pitfall_32_japanese_captions_are_neither_empty_nor_short",
+    33: "test_pitfall_33_latin1_and_utf16_captions_are_read_as_what_they_are",
     34: GUARDED + "goals are matched by words",
     35: "test_pitfall_35_numbers_are_not_dug_out_of_free_text",
     # C. Guardrails and monitoring
@@ -77,10 +81,10 @@ PITFALLS: Final[dict[int, str]] = {
     51: "test_pitfall_51_an_id_that_is_no_id_is_refused_before_anything_is_asked",
     52: EXPORT + "paths stay below the outputs folder",
     53: "test_pitfall_53_the_name_of_a_config_is_no_path",
-    54: DATASETS + "paths of uploads",
-    55: DATASETS + "only images are taken",
+    54: UPLOAD + "paths of uploads",
+    55: UPLOAD + "only images are taken",
     56: EXPORT + "reports are written below configured folders",
-    57: DATASETS + "no links are followed",
+    57: "test_pitfall_57_82_no_link_is_followed_and_no_pipe_is_waited_for",
     58: ALERTS + "addresses of webhooks",
     59: ALERTS + "schemes of webhooks",
     60: "test_pitfall_60_the_token_of_the_backend_is_sent_and_never_shown",
@@ -107,7 +111,7 @@ PITFALLS: Final[dict[int, str]] = {
     80: "test_pitfall_80_health_is_liveness_and_ready_asks_the_backend",
     # F. Concurrency, performance, resources
     81: "test_pitfall_81_health_answers_64_clients_while_a_tool_computes",
-    82: DATASETS + "regular files only",
+    82: "test_pitfall_82_a_named_pipe_is_no_file_and_blocks_nothing",
     83: "test_pitfall_83_a_report_costs_few_requests_over_two_connections_each_thing_once",
     84: ALERTS + "state under concurrency",
     85: ALERTS + "the job is part of the key",
@@ -118,17 +122,17 @@ PITFALLS: Final[dict[int, str]] = {
     90: "test_pitfall_90_a_second_look_at_the_log_reads_only_what_is_new",
     91: COMFYUI + "folders are walked once, off the event loop",
     # G. Datasets
-    92: DATASETS + "images are decoded whole",
-    93: DATASETS + "duplicates by their whole content",
-    94: DATASETS + "images that look alike",
-    95: DATASETS + "captions that are still needed",
-    96: DATASETS + "no captions for what is removed",
-    97: DATASETS + "the extension of captions",
-    98: DATASETS + "nested folders",
-    99: DATASETS + "oversized is not corrupt",
-    100: DATASETS + "uploads are checked before anything is written",
-    101: DATASETS + "signatures of a dataset",
-    102: DATASETS + "journal and undo",
+    92: "test_pitfall_92_a_file_that_is_cut_off_is_found",
+    93: "test_pitfall_93_pictures_of_equal_length_and_beginning_are_not_the_same",
+    94: "test_pitfall_94_a_copy_that_was_compressed_again_is_found_with_the_one_to_keep",
+    95: "test_pitfall_95_a_caption_that_another_file_needs_stays",
+    96: "test_pitfall_96_a_picture_that_does_not_load_needs_no_caption",
+    97: "test_pitfall_97_the_configured_extension_counts_in_any_case",
+    98: "test_pitfall_98_nested_folders_are_walked_as_the_trainer_does",
+    99: "test_pitfall_99_a_picture_of_too_many_pixels_is_not_called_broken",
+    100: UPLOAD + "uploads are checked before anything is written",
+    101: UPLOAD + "signatures of a dataset",
+    102: "test_pitfall_102_generated_captions_are_marked_and_an_edited_one_is_a_persons",
     # H. Configs and models
     103: "test_pitfall_103_each_model_gets_its_own_architecture",
     104: "test_pitfall_104_a_saved_config_is_replaced_only_when_asked",
@@ -148,18 +152,18 @@ PITFALLS: Final[dict[int, str]] = {
     117: "test_pitfall_117_a_saved_config_counts_in_every_part_of_the_report",
     118: "test_pitfall_118_an_unknown_config_is_an_error",
     119: "test_pitfall_119_the_baseline_comparison_places_the_run_and_names_what_was_dropped",
-    120: DATASETS + "one scan in a call",
+    120: COMPONENT + "one scan in a call",
     121: "test_pitfall_121_a_json_document_is_sent_once_unless_asked_for_twice",
     122: "test_pitfall_122_changing_the_forwarded_value_gains_nothing_and_memory_stays_bounded",
     123: "test_pitfall_123_a_job_that_has_ended_is_left_as_it_is",
     124: "test_pitfall_124_names_are_checked_before_anything_is_sent",
     125: EXPORT + "one file spoils no list",
     126: "test_pitfall_126_metadata_of_null_is_tolerated",
-    127: DATASETS + "a sample is said to be one",
-    128: DATASETS + "files that nobody reads are reported",
+    127: "test_pitfall_127_a_part_of_the_pictures_is_said_to_be_one",
+    128: "test_pitfall_128_formats_that_the_trainer_passes_over_are_reported",
     129: "test_pitfall_129_a_line_that_is_no_json_gets_a_parse_error_and_the_server_goes_on",
     130: "test_pitfall_130_a_machine_that_does_not_answer_costs_its_own_section_only",
-    131: DATASETS + "one worker on a folder",
+    131: REPAIR + "one worker on a folder",
 }
 
 WATCH: Final[dict[int, str]] = {
@@ -207,6 +211,7 @@ def test_every_test_that_is_named_exists_and_every_other_entry_says_whose_it_is(
 
 def test_no_part_that_is_installed_still_owes_its_pitfalls() -> None:
     built = {folder.parent.name for folder in (ROOT / "plugins").glob("*/src")}
+    built |= set(load_registry().tools)
     owed = {
         part.removeprefix("belongs to ").removesuffix(": ")
         for part in PARTS

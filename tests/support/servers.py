@@ -17,24 +17,26 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def environment(url: str, home: Path) -> dict[str, str]:
+def environment(url: str, home: Path, **settings: str) -> dict[str, str]:
     """Give the environment of a command that knows one backend and keeps its data in `home`.
+
+    Further settings are named as in the environment.
 
     Variables of this process that begin with `AITK` or `MCP_HTTP` are left out.
     """
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("AITK", "MCP_HTTP"))}
     ours = {"AITK_HOME": str(home), "LOG_LEVEL": "WARNING", "AI_TOOLKIT_SERVER_URL": url}
-    return {**kept, **ours}
+    return {**kept, **ours, **settings}
 
 
 @asynccontextmanager
-async def serving(url: str, home: Path) -> AsyncIterator[str]:
+async def serving(url: str, home: Path, **settings: str) -> AsyncIterator[str]:
     """Run `aitk serve` on a free port, and give its address once it answers."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "aitk_core", "serve", "--port", str(port),
-        env=environment(url, home), stderr=subprocess.DEVNULL,
+        env=environment(url, home, **settings), stderr=subprocess.DEVNULL,
     )  # fmt: skip
     address = f"http://127.0.0.1:{port}"
     try:
