@@ -33,7 +33,7 @@ READING = sorted(name for name, owned in REGISTRY.tools.items() if owned.spec.re
 OF_A_JOB = [
     name
     for name in READING
-    if "job_id" in REGISTRY.tools[name].spec.input_schema.get("required", ())
+    if "job_id" in REGISTRY.tools[name].spec.input_schema.get("properties", {})
 ]
 NO_PROPERTY = "no_such_argument"
 IDS = (
@@ -341,7 +341,7 @@ def test_a_log_of_200_mb_is_read_in_bounded_memory_and_answered(
     assert peak < 120 * 1024 * 1024
 
 
-@pytest.mark.parametrize("name", OF_A_JOB)
+@pytest.mark.parametrize("name", [name for name in OF_A_JOB if name != "inspect-dataset"])
 @pytest.mark.parametrize(
     "run",
     [
