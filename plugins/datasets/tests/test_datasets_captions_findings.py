@@ -95,9 +95,7 @@ def test_listing_imports_nothing_heavy() -> None:
         "import sys, aitk_datasets.plugin as p; list(p.aitk_analyzers());"
         "print([m for m in ('numpy', 'PIL', 'aitk_datasets.analyzers') if m in sys.modules])"
     )
-    done = subprocess.run(  # noqa: S603 - our own code
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True
-    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
 
 

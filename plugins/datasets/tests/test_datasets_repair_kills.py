@@ -285,7 +285,7 @@ else:
 
 def killed_for_real(root: Path, at: int, what: str) -> None:
     path = os.pathsep.join([str(Path(__file__).parents[3] / "tests"), *sys.path])
-    done = subprocess.run(  # noqa: S603  (our own interpreter and script)
+    done = subprocess.run(
         [sys.executable, "-c", SCRIPT, str(root), str(at), what],
         env={**os.environ, "PYTHONPATH": path},
         check=False,
