@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aitk_core.errors import FileMissingError, InvalidArgumentsError
-from aitk_datasets.folder.use import use_of, uses_of
+from aitk_datasets.folder.use import folders_of, use_of, uses_of
 from aitk_datasets.folder.walk import walk
 
 if TYPE_CHECKING:
@@ -171,6 +171,15 @@ def test_a_folder_of_another_machine_is_known_by_its_name() -> None:
     assert use_of(config({"folder_path": "/d/dogs"}), "/d/cats") is None
 
 
+def test_what_the_model_asks_for_is_known_by_its_architecture() -> None:
+    use = use_of(config({"folder_path": "/d/cats"}, model={"arch": "flux"}), "/d/cats")
+    assert use is not None
+    assert (use.arch, use.divisibility, use.text_encoder) == ("flux", 32, "t5")
+    unknown = use_of(config({"folder_path": "/d/cats"}, model={"arch": "new"}), "/d/cats")
+    assert unknown is not None
+    assert (unknown.arch, unknown.divisibility, unknown.text_limit) == ("new", None, None)
+
+
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner),
@@ -181,11 +190,12 @@ KEYS = ("resolution", "batch_size", "caption_ext", "scale", "num_repeats", "capt
 
 @given(st.dictionaries(st.sampled_from(KEYS), json_values), json_values)
 def test_any_config_gives_a_use_or_none(values: dict[str, Any], train: Any) -> None:
-    found = uses_of(config({**values, "folder_path": "/d/cats"}, train=train))
-    ((_path, use),) = found
+    written = config({**values, "folder_path": "/d/cats"}, train=train)
+    assert folders_of(written) == ("/d/cats",)
+    (found,) = uses_of(written, "/d/cats")
+    use = found.use
     assert use.batch_size >= 1
-    assert use.resolutions
-    assert min(use.resolutions) >= 1
+    assert min(use.resolutions, default=1) >= 1
     assert use.caption_ext.startswith(".")
     assert 0 <= use.caption_dropout_rate <= 1
     assert use.scale > 0

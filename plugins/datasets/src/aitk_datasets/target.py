@@ -9,7 +9,7 @@ from attrs import frozen
 
 from aitk_core.errors import InvalidArgumentsError, PathOutsideRootsError, UnknownToolError
 from aitk_core.evidence.dataset import DatasetUse
-from aitk_datasets.folder.use import use_of, uses_of
+from aitk_datasets.folder.use import folders_of, use_of
 
 if TYPE_CHECKING:
     from aitk_core.protocols import ToolContext
@@ -54,15 +54,17 @@ async def find_target(
             source="argument",
             use=use_of(config, str(folder)),
         )
-    uses = uses_of(config)
-    if not uses:
+    named = folders_of(config)
+    if not named:
         raise InvalidArgumentsError(
             "no dataset is named" if config is None else "the config names no dataset",
             remedy="give dataset_path; list-datasets shows the folders that there are",
             faults=[{"path": "/dataset_path", "message": "is required here"}],
         )
-    path, use = uses[0]
-    return Target(folder=resolve(context, path), shown=path, source=source, use=use)
+    path = named[0]
+    return Target(
+        folder=resolve(context, path), shown=path, source=source, use=use_of(config, path)
+    )
 
 
 async def _config(
