@@ -163,7 +163,9 @@ def test_pitfall_13_speeds_a_thousandth_apart_score_the_same() -> None:
     scores = []
     for seconds in (1.0, 1.001):
         facts = speed.analyze(evidence_of(LEVEL * noise(1, 0.965), paces=np.full(STEPS, seconds)))
-        scores.append(components_of([], {}, facts.facts, ())[0]["speed"])
+        scores.append(
+            components_of([], {}, facts.facts, (), (None, None, "no dataset"))[0]["speed"]
+        )
     assert scores == [100.0, 100.0]
 
 

@@ -252,8 +252,8 @@ def test_pitfall_9_the_verdict_covers_the_whole_series_whatever_lines_are_asked(
 def test_pitfall_6_16_the_score_of_convergence_is_not_shut_in_between_20_and_80() -> None:
     from aitk_observability.scoring.evidence import components_of
 
-    falls, _ = components_of([], {}, {}, (1.0, 0.6, 0.5, 0.45, 0.4))
-    rises, _ = components_of([], {}, {}, (1.0, 1.4, 1.6, 1.8, 2.0))
+    falls, _ = components_of([], {}, {}, (1.0, 0.6, 0.5, 0.45, 0.4), (None, None, "no dataset"))
+    rises, _ = components_of([], {}, {}, (1.0, 1.4, 1.6, 1.8, 2.0), (None, None, "no dataset"))
     assert falls["convergence"] == 100.0
     assert rises["convergence"] == 0.0
 

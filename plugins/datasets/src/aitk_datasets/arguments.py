@@ -35,3 +35,10 @@ class InspectDataset:
     max_dataset_files: int = arg(
         5000, description="Most pictures to look at.", minimum=1, maximum=50_000
     )
+    max_seconds: float | None = arg(
+        None,
+        description="Longest time to look at pictures; what was looked at is kept for the next "
+        "call. Default: as long as the call may take.",
+        minimum=1,
+        maximum=3600,
+    )

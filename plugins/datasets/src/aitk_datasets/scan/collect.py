@@ -46,7 +46,7 @@ _KEEP_EVERY: Final = 512
 _ANSWER_S: Final = 10.0
 """Ours: of the call's time, kept for duplicates, analysis and the answer."""
 _STOPPED: Final = (
-    "the call's time was over: what was looked at is kept, and the next call goes on from there"
+    "the time for it was over: what was looked at is kept, and the next call goes on from there"
 )
 
 
@@ -58,6 +58,8 @@ class _Scan:
     folder: Path
     cache: ScanCache
     missing: dict[str, str] = field(factory=dict)
+    until: float | None = None
+    """Unix seconds at which looking ends."""
     read: int = 0
     """Files that were opened, not known from an earlier scan."""
 
@@ -87,7 +89,9 @@ class _Scan:
     def is_late(self) -> bool:
         """Tell whether the rest of the call is needed for the answer."""
         left = self.context.remaining_s()
-        return left is not None and left < _ANSWER_S
+        if left is not None and left < _ANSWER_S:
+            return True
+        return self.until is not None and self.context.now() >= self.until
 
 
 async def collect_dataset(
@@ -96,6 +100,7 @@ async def collect_dataset(
     *,
     use: DatasetUse | None = None,
     max_files: int = 5000,
+    max_seconds: float | None = None,
     against: Sequence[Path] = (),
     generated: Mapping[str, str] | None = None,
 ) -> DatasetEvidence:
@@ -106,6 +111,7 @@ async def collect_dataset(
         folder: Absolute, confined to a root already.
         use: How a job reads it.
         max_files: Pictures that are looked at; the first by name.
+        max_seconds: After which no new picture is looked at.
         against: Other folders, whose pictures must not be trained here: validation sets.
         generated: Digests of captions that this server wrote, by path.
 
@@ -113,7 +119,8 @@ async def collect_dataset(
         FileMissingError: There is no such folder.
         InvalidArgumentsError: It is no folder.
     """
-    scan = _Scan(context, folder, ScanCache(context.store))
+    until = None if max_seconds is None else context.now() + max_seconds
+    scan = _Scan(context, folder, ScanCache(context.store), until=until)
     extension = use.caption_ext if use is not None else ".txt"
     await context.progress(0, None, f"listing {folder.name}")
     listing = await context.run(lambda: walk(folder, caption_ext=extension))
@@ -289,7 +296,7 @@ async def _against(
     other: Path,
 ) -> DuplicateSearch | None:
     """Return the search with the pairs of one picture here and one in another folder."""
-    there = _Scan(scan.context, other, scan.cache, scan.missing)
+    there = _Scan(scan.context, other, scan.cache, scan.missing, until=scan.until)
     listing = await scan.context.run(lambda: walk(other))
     wanted = [image for image in listing.images if not image.is_link]
     others = await _with_digests(there, wanted, await _look(there, wanted))

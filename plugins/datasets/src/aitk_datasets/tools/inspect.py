@@ -36,6 +36,7 @@ async def inspect_dataset(arguments: InspectDataset, context: ToolContext) -> To
         target.folder,
         use=target.use,
         max_files=arguments.max_dataset_files,
+        max_seconds=arguments.max_seconds,
         against=[resolve(context, path) for path in arguments.compare_with],
     )
     outcomes = await context.analyze("dataset", evidence)

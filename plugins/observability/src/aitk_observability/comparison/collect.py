@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from aitk_core.backend.records import JobRow
     from aitk_core.protocols import ToolContext
 
+_NO_DATASETS: Final = "a comparison does not look at datasets: get-training-observability does"
 _AT_ONCE: Final = 4
 """Twice the client's connections: while two are read, two are judged."""
 _BYTES_PER_LINE: Final = 400
@@ -155,12 +156,17 @@ async def _collect(
     def reduce() -> ComparedRun:
         from aitk_observability.comparison.run import compared_run
         from aitk_observability.report.assess import judge
+        from aitk_observability.report.dataset import Inspected
+        from aitk_observability.report.dataset import sections as dataset_sections
         from aitk_observability.report.run_report import in_brief, run_report
-        from aitk_observability.report.sections import dataset as dataset_sections
 
         judged = judge(evidence, outcomes, scoring_method=options.scoring_method)
         dataset, nlp, resolution = dataset_sections(
-            evidence, None, include_dataset=options.include_dataset, include_nlp=options.include_nlp
+            evidence,
+            Inspected(reason=_NO_DATASETS),
+            None,
+            include_dataset=options.include_dataset,
+            include_nlp=options.include_nlp,
         )
         report = run_report(
             judged, dataset=dataset, nlp=nlp, dataset_path=resolution["dataset_path"]

@@ -11,6 +11,7 @@ from aitk_core.evidence.records import RunEvidence
 from aitk_core.records.findings import Finding
 from aitk_observability.report import findings as told
 from aitk_observability.report import sections
+from aitk_observability.report.dataset import NO_DATASET, Inspected, shares
 from aitk_observability.scoring.choice import Components, components_of
 
 if TYPE_CHECKING:
@@ -50,6 +51,8 @@ class Judged:
     health: str
     """`critical`, `warning`, `healthy` or `insufficient_evidence`."""
     components: Components
+    inspected: Inspected
+    """The run's dataset, or why it was not inspected."""
 
     @property
     def may_pass(self) -> bool:
@@ -57,18 +60,26 @@ class Judged:
         return self.health not in NOT_PASSED
 
 
-def judge(evidence: RunEvidence, outcomes: Outcomes, *, scoring_method: str) -> Judged:
+def judge(
+    evidence: RunEvidence,
+    outcomes: Outcomes,
+    *,
+    scoring_method: str,
+    inspected: Inspected = NO_DATASET,
+) -> Judged:
     """Return a run as judged.
 
     Args:
         evidence: As collected.
         outcomes: What the installed analyzers said of it.
         scoring_method: `evidence_v1` or `reference_v1`.
+        inspected: The run's dataset.
     """
     analyses = outcomes.analyses
     quality, errors = sections.facts(analyses, "loss"), sections.facts(analyses, "errors")
     speed = sections.facts(analyses, "speed")
-    findings = told.ordered(f for a in analyses.values() for f in a.findings)
+    found = [f for analysis in analyses.values() for f in analysis.findings]
+    findings = told.ordered([*found, *inspected.findings])
     return Judged(
         evidence=evidence,
         findings=tuple(findings),
@@ -87,6 +98,14 @@ def judge(evidence: RunEvidence, outcomes: Outcomes, *, scoring_method: str) -> 
             losses=quality.get("loss", {}).get("count", 0),
         ),
         components=components_of(
-            scoring_method, evidence, findings, quality=quality, speed=speed, errors=errors
+            scoring_method,
+            evidence,
+            findings,
+            quality=quality,
+            speed=speed,
+            errors=errors,
+            dataset=shares(inspected),
+            inspected=inspected.data,
         ),
+        inspected=inspected,
     )

@@ -9,10 +9,10 @@ from attrs import frozen
 
 from aitk_core.convert import unstructure
 from aitk_observability.report import experiment, sections
+from aitk_observability.report.dataset import sections as dataset_sections
 from aitk_observability.report.evaluation import evaluation, rubric, score_sentence
 from aitk_observability.report.intelligence import intelligence
 from aitk_observability.report.run_report import in_brief, run_report
-from aitk_observability.report.sections import dataset as dataset_sections
 from aitk_observability.report.sections import moment
 
 if TYPE_CHECKING:
@@ -68,6 +68,7 @@ def build(
     evidence, job = judged.evidence, judged.evidence.job
     dataset, nlp, resolution = dataset_sections(
         evidence,
+        judged.inspected,
         arguments.dataset_path,
         include_dataset=arguments.include_dataset,
         include_nlp=arguments.include_nlp,

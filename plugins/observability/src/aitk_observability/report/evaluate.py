@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from aitk_core.convert import unstructure
 from aitk_observability.report.assess import judge
+from aitk_observability.report.dataset import sections as dataset_sections
 from aitk_observability.report.evaluation import evaluation, rubric, score_sentence
 from aitk_observability.report.run_report import run_report
-from aitk_observability.report.sections import dataset as dataset_sections
 from aitk_observability.report.sections import moment
 from aitk_observability.samples.methods import unseen_stillness
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from aitk_core.evidence.samples import SamplesEvidence
     from aitk_core.protocols import Outcomes
     from aitk_observability.arguments import EvaluateLora
+    from aitk_observability.report.dataset import Inspected
 
 _SHOWN = 5
 
@@ -30,6 +31,7 @@ def build(
     *,
     weights: Mapping[str, float],
     samples: SamplesEvidence | str,
+    inspected: Inspected,
 ) -> dict[str, Any]:
     """Return the evaluation of a run, JSON-ready.
 
@@ -39,10 +41,16 @@ def build(
         outcomes: What the installed analyzers said of it.
         weights: Of the rubric, by component.
         samples: Those that were looked at, or why none were.
+        inspected: The run's dataset.
     """
-    judged = judge(evidence, outcomes, scoring_method=arguments.scoring_method)
+    method = arguments.scoring_method
+    judged = judge(evidence, outcomes, scoring_method=method, inspected=inspected)
     dataset, nlp, resolution = dataset_sections(
-        evidence, None, include_dataset=arguments.include_dataset, include_nlp=arguments.include_nlp
+        evidence,
+        inspected,
+        None,
+        include_dataset=arguments.include_dataset,
+        include_nlp=arguments.include_nlp,
     )
     scores = rubric(judged, weights)
     data: dict[str, Any] = unstructure(

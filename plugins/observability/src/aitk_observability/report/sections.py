@@ -20,7 +20,6 @@ _EXCERPT_CHARS = 40_000
 """About 10,000 tokens: what a client takes in one answer without complaint."""
 _POINT_CHARS = 8000
 """About 2,000 tokens, of the lines that came between two looks. Our own."""
-_NOT_ASSESSED = "dataset and caption analysis is not part of what is installed"
 _INFO_CHARS = 4000
 """About 1,000 tokens; a failed run's info is a whole traceback. Our own."""
 
@@ -38,29 +37,6 @@ def facts(analyses: Mapping[str, Analysis], name: str) -> Mapping[str, Any]:
 def moment(seconds: float) -> str:
     """Return Unix seconds as ISO 8601 UTC."""
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
-
-
-def dataset(
-    evidence: RunEvidence, asked_path: str | None, *, include_dataset: bool, include_nlp: bool
-) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
-    """Return dataset, caption and resolution sections; one path counts in all of them.
-
-    Args:
-        evidence: About the run.
-        asked_path: A folder in place of the config's.
-        include_dataset: Whether the dataset was asked about.
-        include_nlp: Whether the captions were.
-    """
-    path, source = asked_path, "argument"
-    if path is None:
-        paths = evidence.config.dataset_paths
-        path, source = (paths[0], "config") if paths else (None, "")
-    not_assessed = {"assessed": False, "error": "not_assessed", "reason": _NOT_ASSESSED}
-    return (
-        {"dataset_path": path, **not_assessed} if include_dataset else {"skipped": True},
-        dict(not_assessed) if include_nlp else {"skipped": True},
-        {"dataset_path": path, "dataset_source": source or None},
-    )
 
 
 def status_snapshot(job: JobRow) -> dict[str, Any]:

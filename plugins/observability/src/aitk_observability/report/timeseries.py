@@ -15,6 +15,8 @@ from aitk_core.evidence.records import LEARNING_RATE, RunEvidence
 from aitk_core.statistics.cleaning import clean
 from aitk_core.statistics.compare import compare
 from aitk_observability.report import sections
+from aitk_observability.report.dataset import Inspected
+from aitk_observability.report.dataset import sections as dataset_sections
 from aitk_observability.report.points import (
     chosen,
     significant,
@@ -34,6 +36,9 @@ MOST_POINTS: Final = 12
 LARGEST_CHARS: Final = 7000
 """Ours: of the JSON document without excerpts; with the summary about 2,000 tokens at four
 characters each. Fewer points are shown where it would be exceeded."""
+_NOT_LOOKED_AT: Final = Inspected(
+    reason="a watch does not look at the dataset: get-training-observability does"
+)
 _INFO_CHARS: Final = 300
 _NOTE_CHARS: Final = 160
 _MOST_NOTES: Final = 5
@@ -89,8 +94,9 @@ def build(
         config_context: Which config counts.
     """
     last = watched.last
-    dataset, nlp, resolution = sections.dataset(
+    dataset, nlp, resolution = dataset_sections(
         last,
+        _NOT_LOOKED_AT,
         arguments.dataset_path,
         include_dataset=arguments.include_dataset,
         include_nlp=arguments.include_nlp,

@@ -43,6 +43,8 @@ def components_of(
     quality: Mapping[str, Any],
     speed: Mapping[str, Any],
     errors: Mapping[str, Any],
+    dataset: tuple[float | None, float | None, str],
+    inspected: Mapping[str, Any] | None = None,
 ) -> Components:
     """Return the component scores.
 
@@ -53,15 +55,17 @@ def components_of(
         quality: Facts of the loss analyzer.
         speed: Facts of the speed analyzer.
         errors: Facts of the errors analyzer.
+        dataset: Shares of pictures and captions that train as meant, and why they are None.
+        inspected: The document about the dataset, or None.
     """
     if method == "reference_v1":
         from aitk_observability.scoring.reference_inputs import reference_components
 
-        values, reasons = reference_components(evidence, errors)
+        values, reasons = reference_components(evidence, errors, inspected, dataset[2])
     else:
         series = evidence.validation_loss
         validation = tuple(
             v for v in (series.values if series else ()) if math.isfinite(v) and v > 0
         )
-        values, reasons = sound.components_of(findings, quality, speed, validation)
+        values, reasons = sound.components_of(findings, quality, speed, validation, dataset)
     return Components(method=method, values=values, reasons=reasons)

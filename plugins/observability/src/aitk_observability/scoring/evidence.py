@@ -14,6 +14,9 @@ overall score, no grade and no pass. Names, weights and grades are the contract'
   over the last 20, at most 1. Assessed from 140 step times on. Where three or more finished
   runs of the same model, resolution, batch and GPU are known, and this one is slower than the
   slowest of them, times the ratio.
+- dataset, caption_quality: 100 times the least share of the steps that train pictures, and
+  captions, as meant: what a warning of the dataset's inspection names is taken off. Assessed
+  once every picture was looked at.
 """
 
 from __future__ import annotations
@@ -81,6 +84,7 @@ def components_of(
     quality: Mapping[str, Any],
     speed: Mapping[str, Any],
     validation: tuple[float, ...],
+    dataset: tuple[float | None, float | None, str],
 ) -> tuple[dict[str, float | None], dict[str, str]]:
     """Return the components and why those that are null are null.
 
@@ -89,11 +93,12 @@ def components_of(
         quality: Facts of the loss analyzer.
         speed: Facts of the speed analyzer.
         validation: Validation losses in step order, finite and positive.
+        dataset: Shares of pictures and captions that train as meant, and why they are None.
     """
-    reasons: dict[str, str] = {
-        "dataset": "no installed analyzer assesses datasets",
-        "caption_quality": "no installed analyzer assesses captions",
-    }
+    pictures, captions, absent = dataset
+    reasons: dict[str, str] = {}
+    if absent:
+        reasons = {"dataset": absent, "caption_quality": absent}
     convergence = _convergence(quality, validation)
     if convergence is None:
         reasons["convergence"] = (
@@ -113,8 +118,8 @@ def components_of(
         "convergence": convergence,
         "stability": stability,
         "speed": pace,
-        "dataset": None,
-        "caption_quality": None,
+        "dataset": None if pictures is None else round(100.0 * pictures, 2),
+        "caption_quality": None if captions is None else round(100.0 * captions, 2),
     }
     return components, reasons
 

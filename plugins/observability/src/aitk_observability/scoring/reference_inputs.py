@@ -29,15 +29,21 @@ _SLOW_IT_PER_S: Final = 0.2
 
 
 def reference_components(
-    evidence: RunEvidence, errors: Mapping[str, Any]
+    evidence: RunEvidence,
+    errors: Mapping[str, Any],
+    inspected: Mapping[str, Any] | None = None,
+    absent: str = "",
 ) -> tuple[dict[str, float | None], dict[str, str]]:
     """Return the components of `reference_v1`, and why those that are None are.
 
     Args:
         evidence: About the run.
         errors: Facts of the errors analyzer: `severity`, `total_mentions`, `category_counts`.
+        inspected: The document about the dataset, or None.
+        absent: Why there is none, or why it does not count.
     """
     quality, speed = _quality(evidence), _speed(evidence)
+    looked = inspected or {"dataset_analysis": None, "nlp_analysis": None}
     alerts = reference.alerts(speed=speed, quality=quality, errors=errors, dataset=None, nlp=None)
     config = evidence.config
     curve = speed_curve(
@@ -57,15 +63,15 @@ def reference_components(
         if has_log or has_loss
         else None,
         "speed": reference.speed_score(speed["mean"], curve),
-        "dataset": None,
-        "caption_quality": None,
+        "dataset": None if absent else reference.dataset_score(looked["dataset_analysis"]),
+        "caption_quality": None if absent else reference.caption_score(looked["nlp_analysis"]),
     }
     reasons = {
         "convergence": "no loss was recorded",
         "stability": "neither a loss nor a log line was seen",
         "speed": "no step times were recorded",
-        "dataset": "no installed analyzer assesses datasets",
-        "caption_quality": "no installed analyzer assesses captions",
+        "dataset": absent or "the coverage of captions is not known",
+        "caption_quality": absent or "there are no captions",
     }
     return values, {name: why for name, why in reasons.items() if values[name] is None}
 

@@ -9,6 +9,7 @@ from aitk_core.records.results import Image, Text, ToolResult
 from aitk_core.services.analysis import AnalysisOutcomes
 from aitk_observability.report.sections import cut
 from aitk_observability.samples.look import look_at_samples
+from aitk_observability.tools.dataset import inspect
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,8 +43,17 @@ async def evaluate_lora(arguments: EvaluateLora, context: ToolContext) -> ToolRe
             analyses={**outcomes.analyses, **seen.analyses}, notes=(*outcomes.notes, *seen.notes)
         )
 
+    inspected = await inspect(
+        context,
+        evidence,
+        wanted=arguments.include_dataset or arguments.include_nlp,
+        max_files=arguments.max_dataset_files,
+    )
+
     def report() -> dict[str, Any]:
-        return build(arguments, evidence, outcomes, weights=weights, samples=samples)
+        return build(
+            arguments, evidence, outcomes, weights=weights, samples=samples, inspected=inspected
+        )
 
     data = await context.run(report)
     blocks: tuple[Block, ...] = ()

@@ -11,6 +11,7 @@ from aitk_core.records.results import Image, Link, Text, ToolResult
 from aitk_observability.report.sections import cut
 from aitk_observability.resources.uris import uris_of
 from aitk_observability.samples.look import sampled_steps
+from aitk_observability.tools.dataset import inspect
 from aitk_observability.tools.saved import config_context, saved_config
 
 if TYPE_CHECKING:
@@ -34,6 +35,14 @@ async def get_training_observability(
     evidence = await collect_run(context, arguments.job_id, config=config)
     await context.progress(1, 3, "analyzing")
     outcomes = await context.analyze("run", evidence)
+    inspected = await inspect(
+        context,
+        evidence,
+        wanted=arguments.include_dataset or arguments.include_nlp,
+        dataset_path=arguments.dataset_path,
+        config_name=arguments.config_name,
+        max_files=arguments.max_dataset_files,
+    )
     baselines = await _baselines(arguments, context)
     await context.progress(2, 3, "reporting")
     from aitk_observability.report.assess import judge
@@ -43,7 +52,8 @@ async def get_training_observability(
     counts = config_context(arguments.config_name, config, evidence)
 
     def report() -> tuple[Judged, dict[str, Any]]:
-        judged = judge(evidence, outcomes, scoring_method=arguments.scoring_method)
+        method = arguments.scoring_method
+        judged = judge(evidence, outcomes, scoring_method=method, inspected=inspected)
         return judged, build(arguments, judged, config_context=counts, baselines=baselines)
 
     judged, data = await context.run(report)
