@@ -17,11 +17,10 @@ LAST: Final = 131
 GUARDED: Final = "belongs to guardrails: "
 UPLOAD: Final = "belongs to upload-dataset: "
 REPAIR: Final = "belongs to auto-improve-dataset: "
-COMPONENT: Final = "belongs to the dataset component: "
 EXPORT: Final = "belongs to export: "
 ALERTS: Final = "belongs to alerts: "
 COMFYUI: Final = "belongs to comfyui: "
-PARTS: Final = (GUARDED, UPLOAD, REPAIR, COMPONENT, EXPORT, ALERTS, COMFYUI)
+PARTS: Final = (GUARDED, UPLOAD, REPAIR, EXPORT, ALERTS, COMFYUI)
 
 PITFALLS: Final[dict[int, str]] = {
     # A. Verdicts without evidence
@@ -42,7 +41,7 @@ PITFALLS: Final[dict[int, str]] = {
     15: "test_pitfall_15_redraws_of_a_step_are_one_reading_and_the_last_loss_wins",
     16: "test_pitfall_6_16_the_score_of_convergence_is_not_shut_in_between_20_and_80",
     17: "test_pitfall_17_a_proposal_changes_something",
-    18: COMPONENT + "one mark for a dataset in gate, bottleneck and diagnostics",
+    18: "test_pitfall_18_one_mark_for_a_dataset_in_score_alerts_and_findings",
     19: "test_pitfall_19_without_an_evaluation_nothing_is_safe_to_export",
     20: "test_pitfall_20_a_run_with_a_warning_about_quality_is_not_ready",
     # B. Text matching
@@ -152,7 +151,7 @@ PITFALLS: Final[dict[int, str]] = {
     117: "test_pitfall_117_a_saved_config_counts_in_every_part_of_the_report",
     118: "test_pitfall_118_an_unknown_config_is_an_error",
     119: "test_pitfall_119_the_baseline_comparison_places_the_run_and_names_what_was_dropped",
-    120: COMPONENT + "one scan in a call",
+    120: "test_pitfall_120_a_dataset_is_scanned_once_for_a_report",
     121: "test_pitfall_121_a_json_document_is_sent_once_unless_asked_for_twice",
     122: "test_pitfall_122_changing_the_forwarded_value_gains_nothing_and_memory_stays_bounded",
     123: "test_pitfall_123_a_job_that_has_ended_is_left_as_it_is",
