@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import io
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pytest
-from PIL import Image
 
 from aitk_core.context import Session
 from aitk_core.testing.recorded import recorded_runs
 from aitk_core.testing.replay import Stage
+from support.samplepictures import encoded, picture
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,23 +19,13 @@ if TYPE_CHECKING:
 RUN = recorded_runs()["ok_with_validation"]
 
 
-def picture(seed: int) -> bytes:
-    rng = np.random.default_rng(seed)
-    coarse = rng.integers(0, 255, (6, 8, 3)).astype(np.uint8)
-    smooth = np.asarray(Image.fromarray(coarse).resize((360, 270), Image.Resampling.BICUBIC))
-    pixels = np.clip(smooth.astype(int) + rng.integers(-12, 12, smooth.shape), 0, 255)
-    data = io.BytesIO()
-    Image.fromarray(pixels.astype(np.uint8)).save(data, "JPEG")
-    return data.getvalue()
-
-
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """Give a folder of twelve captioned pictures below the datasets root."""
     made = tmp_path / "sets" / "cats"
     made.mkdir(parents=True)
     for number in range(12):
-        (made / f"{number:02d}.jpg").write_bytes(picture(number))
+        (made / f"{number:02d}.jpg").write_bytes(encoded(picture(number)))
         (made / f"{number:02d}.txt").write_text(f"a thing of kind {number}", encoding="utf-8")
     return made
 

@@ -61,6 +61,7 @@ def calls(job_id: str, datasets: str, suffix: str) -> Calls:
             },
         ),
         ("inspect-dataset", {"config_name": name}),
+        ("auto-improve-dataset", {"config_name": name}),
         ("list-configs", {}),
         ("get-config", {"name": name}),
         ("get-training-info", {"name": name}),
@@ -100,6 +101,7 @@ def check(answers: Mapping[str, Any], registry: Registry, suffix: str) -> None:
     assert answers["get-training-logs"]["lines"]
     looked = answers["inspect-dataset"]
     assert looked["scan"]["scanned_images"] == looked["scan"]["found_images"] > 0
+    assert answers["auto-improve-dataset"]["applied"] is False
     assert (looked["dataset"]["source"], looked["dataset"]["job"]) == ("config", f"e2e-{suffix}")
     names = {job["name"] for job in answers["list-training-jobs"]["jobs"]}
     assert "e2e" in names

@@ -16,11 +16,10 @@ LAST: Final = 131
 
 GUARDED: Final = "belongs to guardrails: "
 UPLOAD: Final = "belongs to upload-dataset: "
-REPAIR: Final = "belongs to auto-improve-dataset: "
 EXPORT: Final = "belongs to export: "
 ALERTS: Final = "belongs to alerts: "
 COMFYUI: Final = "belongs to comfyui: "
-PARTS: Final = (GUARDED, UPLOAD, REPAIR, EXPORT, ALERTS, COMFYUI)
+PARTS: Final = (GUARDED, UPLOAD, EXPORT, ALERTS, COMFYUI)
 
 PITFALLS: Final[dict[int, str]] = {
     # A. Verdicts without evidence
@@ -162,7 +161,7 @@ PITFALLS: Final[dict[int, str]] = {
     128: "test_pitfall_128_formats_that_the_trainer_passes_over_are_reported",
     129: "test_pitfall_129_a_line_that_is_no_json_gets_a_parse_error_and_the_server_goes_on",
     130: "test_pitfall_130_a_machine_that_does_not_answer_costs_its_own_section_only",
-    131: REPAIR + "one worker on a folder",
+    131: "test_pitfall_131_two_applies_at_once_are_kept_apart",
 }
 
 WATCH: Final[dict[int, str]] = {

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import os
 import shutil
 import sys
@@ -14,6 +13,7 @@ from PIL import Image
 
 from aitk_datasets.scan.look import Piece, Target, look_at, lost_piece
 from aitk_datasets.scan.seen import Identity
+from support.samplepictures import encoded, picture
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,21 +21,6 @@ if TYPE_CHECKING:
 
     from aitk_core.evidence.dataset import ImageFile
     from aitk_datasets.scan.seen import Seen
-
-
-def picture(seed: int = 0, size: tuple[int, int] = (360, 270)) -> Image.Image:
-    """Give a picture with detail, unlike that of any other seed."""
-    rng = np.random.default_rng(seed)
-    coarse = rng.integers(0, 255, (6, 8, 3)).astype(np.uint8)
-    smooth = Image.fromarray(coarse).resize(size, Image.Resampling.BICUBIC)
-    grain = rng.integers(-12, 12, (size[1], size[0], 3))
-    return Image.fromarray(np.clip(np.asarray(smooth).astype(int) + grain, 0, 255).astype(np.uint8))
-
-
-def encoded(image: Image.Image, form: str = "JPEG", **options: Any) -> bytes:
-    data = io.BytesIO()
-    image.save(data, form, **options)
-    return data.getvalue()
 
 
 def look(folder: Path, name: str, data: bytes) -> Seen:

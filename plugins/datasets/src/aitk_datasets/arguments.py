@@ -42,3 +42,50 @@ class InspectDataset:
         minimum=1,
         maximum=3600,
     )
+
+
+@frozen(kw_only=True)
+class AutoImproveDataset:
+    """Arguments of auto-improve-dataset."""
+
+    dataset_path: str | None = arg(
+        None,
+        description="Folder: its name below the datasets root, or an absolute path inside a root; "
+        "default: the config's first dataset.",
+        **_PATH,
+    )
+    config_name: str | None = arg(
+        None, description="Saved config that says how the folder is read.", **_NAME
+    )
+    job_id: str | None = arg(
+        None, description="Job whose config says how the folder is read.", **_NAME
+    )
+    max_dataset_files: int = arg(
+        5000, description="Most pictures; a larger folder is refused.", minimum=100, maximum=50_000
+    )
+    apply: bool = arg(False, description="Do it; otherwise only the plan is answered.")
+    plan_hash: str | None = arg(
+        None,
+        description="Hash of the plan that was looked at; another plan is then refused.",
+        pattern="^[0-9a-f]{64}$",
+    )
+    undo: str | None = arg(
+        None, description="Take back the operation of this id; nothing else is done.", **_NAME
+    )
+    trigger_word: str | None = arg(
+        None, description="Put in front of generated captions; default: the job's.", **_NAME
+    )
+    fill_missing_captions: bool = arg(True, description="Make captions from file names.")
+    fill_empty_captions: bool = arg(True, description="The same for empty caption files.")
+    quarantine_corrupt: bool = arg(True, description="Move files that give no picture away.")
+    quarantine_duplicates: bool = arg(False, description="Move all but one of equal pictures away.")
+    near_duplicates: bool = arg(
+        False, description="With quarantine_duplicates: also recompressed or resized copies."
+    )
+    apply_rotation: bool = arg(False, description="Turn pixels as EXIF says.")
+    convert_formats: bool = arg(False, description="16 bits to 8, CMYK and palettes to RGB.")
+    reencode_captions: bool = arg(False, description="Write captions as UTF-8.")
+    resize_above: int | None = arg(
+        None, description="Reduce longer pictures to this long side, pixels.", minimum=256
+    )
+    force: bool = arg(False, description="Also while a job that uses the folder runs or waits.")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from aitk_core.hookspecs import hookimpl
 from aitk_core.specs import AnalyzerSpec, Lazy, ToolSpec
-from aitk_datasets.arguments import InspectDataset
+from aitk_datasets.arguments import AutoImproveDataset, InspectDataset
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -29,6 +29,21 @@ def aitk_tools() -> Iterable[ToolSpec]:
         handler=Lazy("aitk_datasets.tools.inspect:inspect_dataset"),
         text="json",
         hint="Before training, and where a run goes wrong: inspect-dataset.",
+    )
+    yield ToolSpec(
+        name="auto-improve-dataset",
+        title="Dataset repair",
+        description=(
+            "Plans the repair of a training set and, with apply, does it: broken files and copies "
+            "into a quarantine that the trainer skips, captions, rotation, formats. Every "
+            "operation can be taken back with undo. To only look use inspect-dataset."
+        ),
+        arguments=AutoImproveDataset,
+        contract="auto-improve-dataset.v1",
+        handler=Lazy("aitk_datasets.tools.improve:auto_improve_dataset"),
+        text="json",
+        read_only=False,
+        destructive=True,
     )
 
 

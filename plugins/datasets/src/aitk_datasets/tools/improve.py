@@ -1,0 +1,166 @@
+"""auto-improve-dataset."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from aitk_core.errors import BackendError, ConflictError, TooLargeError
+from aitk_core.records.results import ToolResult
+from aitk_datasets.folder.use import use_of
+from aitk_datasets.target import find_target
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from aitk_core.evidence.dataset import DatasetEvidence
+    from aitk_core.protocols import Outcomes, ToolContext
+    from aitk_datasets.arguments import AutoImproveDataset
+    from aitk_datasets.repair.choose import Options
+    from aitk_datasets.repair.plan import Plan
+    from aitk_datasets.repair.run import Outcome
+    from aitk_datasets.target import Target
+
+
+async def auto_improve_dataset(arguments: AutoImproveDataset, context: ToolContext) -> ToolResult:
+    """Plan the repair of a dataset, carry it out where asked, or take one back.
+
+    Raises:
+        InvalidArgumentsError: No folder is named, or it is none.
+        PathOutsideRootsError: It lies in no root.
+        TooLargeError: It holds more pictures than may be looked at.
+        ConflictError: Another plan was confirmed, a job uses the folder, or somebody else is at it.
+        NotFoundError: There is no such operation to take back.
+    """
+    from aitk_datasets.report.improvement import Improvement, build, summarize
+
+    target = await find_target(
+        context,
+        dataset_path=arguments.dataset_path,
+        job_id=arguments.job_id,
+        config_name=arguments.config_name,
+    )
+    options = _options(arguments, target)
+    notes: list[str] = []
+    changes = arguments.apply or arguments.undo is not None
+    if changes:
+        notes += await _refuse_in_use(context, target.folder, force=arguments.force)
+    before = await _look(context, target, arguments.max_dataset_files)
+    plan: Plan | None = None
+    outcome: Outcome | None = None
+    if arguments.undo is not None:
+        outcome = await context.run(_undo, target.folder, arguments.undo, context.now())
+    else:
+        plan = await context.run(_plan, target, before[0], options)
+        if arguments.plan_hash not in (None, plan.hash):
+            raise ConflictError(
+                "the plan is not the one that was looked at: files or options have changed",
+                remedy="plan again, look at that plan and give its hash",
+                plan_hash=plan.hash,
+            )
+        if arguments.apply and plan.actions:
+            await context.progress(0, len(plan.actions), f"applying {len(plan.actions)} actions")
+            outcome = await context.run(_apply, target.folder, plan, context.now())
+    after = None
+    if outcome is not None and outcome.changed:
+        after = await _look(context, target, arguments.max_dataset_files)
+    past = await context.run(_operations, target.folder)
+    improvement = Improvement(
+        target=target,
+        options=options,
+        before=before,
+        after=after,
+        plan=plan,
+        outcome=outcome,
+        operations=past,
+        is_applied=arguments.apply,
+        undone=arguments.undo,
+        config_name=arguments.config_name,
+        notes=tuple(notes),
+    )
+    data: dict[str, Any] = await context.run(build, improvement)
+    return ToolResult(data=data, summary=summarize(data))
+
+
+def _options(arguments: AutoImproveDataset, target: Target) -> Options:
+    from aitk_datasets.repair.choose import Options
+
+    configured = target.use.trigger_word if target.use is not None else None
+    return Options(
+        fill_missing_captions=arguments.fill_missing_captions,
+        fill_empty_captions=arguments.fill_empty_captions,
+        quarantine_duplicates=arguments.quarantine_duplicates,
+        near_duplicates=arguments.near_duplicates,
+        quarantine_corrupt=arguments.quarantine_corrupt,
+        apply_rotation=arguments.apply_rotation,
+        convert_formats=arguments.convert_formats,
+        reencode_captions=arguments.reencode_captions,
+        resize_above=arguments.resize_above,
+        trigger_word=arguments.trigger_word or configured,
+    )
+
+
+async def _look(
+    context: ToolContext, target: Target, most: int
+) -> tuple[DatasetEvidence, Outcomes]:
+    from aitk_datasets.repair.history import generated_captions
+    from aitk_datasets.scan.collect import collect_dataset
+
+    generated = await context.run(generated_captions, target.folder)
+    evidence = await collect_dataset(
+        context, target.folder, use=target.use, max_files=most, generated=generated
+    )
+    if evidence.is_limited and "images" not in evidence.missing:
+        raise TooLargeError(
+            f"{evidence.found_images} pictures are more than {most}: a part of them is no ground "
+            "for moving files",
+            remedy="raise max_dataset_files",
+            limit=most,
+        )
+    if "images" in evidence.missing:
+        raise ConflictError(
+            "the folder was not looked at to its end in the time of this call",
+            remedy="call again: what was looked at is kept, and the next call goes on from there",
+        )
+    return evidence, await context.analyze("dataset", evidence)
+
+
+async def _refuse_in_use(context: ToolContext, folder: Path, *, force: bool) -> list[str]:
+    """Return a note where jobs could not be asked, or whose folder is changed all the same."""
+    try:
+        found = await context.backend.jobs(only_active=True)
+    except BackendError as error:
+        return [f"jobs that use the folder are not known: {error.code}"]
+    users = [job.name or job.id for job in found.jobs if use_of(job.config, str(folder))]
+    if users and not force:
+        raise ConflictError(
+            f"{', '.join(users[:3])} trains on this folder or waits to",
+            remedy="stop the job first, or give force",
+            jobs=users[:10],
+        )
+    return [f"changed while {', '.join(users[:3])} uses the folder"] if users else []
+
+
+def _plan(target: Target, evidence: DatasetEvidence, options: Options) -> Plan:
+    from aitk_datasets.repair.choose import requests_for
+    from aitk_datasets.repair.planning import plan_repair
+
+    extension = target.use.caption_ext if target.use is not None else ".txt"
+    return plan_repair(target.folder, requests_for(evidence, options), caption_ext=extension)
+
+
+def _apply(folder: Path, plan: Plan, now: float) -> Outcome:
+    from aitk_datasets.repair.apply import apply_plan
+
+    return apply_plan(folder, plan, plan_hash=plan.hash, now=now)
+
+
+def _undo(folder: Path, operation: str, now: float) -> Outcome:
+    from aitk_datasets.repair.undo import undo
+
+    return undo(folder, operation, now=now)
+
+
+def _operations(folder: Path) -> Any:
+    from aitk_datasets.repair.history import operations
+
+    return operations(folder)
