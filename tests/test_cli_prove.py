@@ -56,7 +56,7 @@ def test_the_installed_analyzers_are_proven_in_a_table_of_100_columns(tmp_path: 
     for name in ("checkpoints", "errors", "liveness", "loss", "samples", "sources", "speed"):
         (row,) = [line for line in table if line.startswith(name)]
         assert "aitk-observability" in row
-    assert {"captions", "duplicates", "files", "looks", "sizes"} <= {
+    assert {"buckets", "captions", "counts", "duplicates", "files", "looks"} <= {
         line.split()[0] for line in table if "aitk-datasets" in line
     }
     assert all(row.endswith(" ok") for row in table)

@@ -50,7 +50,7 @@ def aitk_tools() -> Iterable[ToolSpec]:
 @hookimpl
 def aitk_analyzers() -> Iterable[AnalyzerSpec]:
     """Declare the analyzers of datasets."""
-    for name in ("captions", "duplicates", "files", "looks", "sizes"):
+    for name in ("buckets", "captions", "counts", "duplicates", "files", "looks"):
         yield AnalyzerSpec(
             name=name,
             subject="dataset",

@@ -85,16 +85,4 @@ DUPLICATES: Final = _method(
     ),
     {"material_share": (0.10, "ours: as for files")},
 )
-SIZES: Final = _method(
-    "image_sizes",
-    "Are pictures too small or too thin to be trained as meant?",
-    FalseAlarmRate(rate=0.0, unit="per picture", source="ours: numbers of the header"),
-    {
-        "small_side": (256.0, "contract/TOOLS.md: low_resolution_count"),
-        "most_aspect": (3.0, "contract/TOOLS.md: extreme_aspect_ratio_count"),
-        "least_aspect": (0.33, "contract/TOOLS.md: extreme_aspect_ratio_count"),
-        "few_images": (10.0, "PRACTICE.md D01"),
-        "material_share": (0.10, "ours: as for files"),
-    },
-)
-METHODS: Final = {method.id: method for method in (FILES, LOOKS, BORDERS, DUPLICATES, SIZES)}
+METHODS: Final = {method.id: method for method in (FILES, LOOKS, BORDERS, DUPLICATES)}

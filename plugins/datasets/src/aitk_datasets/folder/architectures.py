@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 DEFAULT_ARCH: Final = "sd1"
 """What the trainer takes where a config names none (toolkit/config_modules.py)."""
 
+_LONGEST_NAME: Final = 100
 _ALIASES: Final = MappingProxyType({"flex1": "flux"})
 _FLAGS: Final = (
     ("is_v2", "sd2"),
@@ -49,6 +50,8 @@ class Architecture:
     text_encoder: Literal["clip", "t5", "llm"] | None
     limit_key: str | None = None
     """Key of `model.model_kwargs` that sets another limit."""
+    cuts_with_controls: bool = True
+    """False where the limit does not hold for items with control images."""
     source: str
     """File of the trainer that says the step, and the limit where `text_source` is None."""
     text_source: str | None = None
@@ -66,13 +69,13 @@ def architectures() -> Mapping[str, Architecture]:
 def trainer_arch(model: Mapping[str, Any]) -> str | None:
     """Return the architecture that the trainer makes of a config's `model` block.
 
-    None where the key holds no text. `wan21:14b` is `wan21`; without the key the older flags
+    None where the key holds no name. `wan21:14b` is `wan21`; without the key the older flags
     count, and without those it is Stable Diffusion 1.
     """
     name = model.get("arch")
     if name is None:
         return next((arch for flag, arch in _FLAGS if model.get(flag) is True), DEFAULT_ARCH)
-    if not isinstance(name, str):
+    if not isinstance(name, str) or len(name) > _LONGEST_NAME or not name.isprintable():
         return None
     bare = name.split(":", 1)[0]
     return _ALIASES.get(bare, bare)

@@ -10,13 +10,16 @@ from __future__ import annotations
 import math
 import posixpath
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from attrs import frozen
 
 from aitk_core.evidence.config import first_process
 from aitk_core.evidence.dataset import DatasetUse
 from aitk_datasets.folder.architectures import architectures, trainer_arch
+
+if TYPE_CHECKING:
+    from aitk_datasets.folder.architectures import Architecture
 
 DATASETS_PATH: Final = "config.process.0.datasets"
 
@@ -132,9 +135,7 @@ def _use(process: Mapping[str, Any], entry: Mapping[str, Any], name: str | None)
     train, model = _mapping(process.get("train")), _mapping(process.get("model"))
     arch = trainer_arch(model)
     row = None if arch is None else architectures().get(arch)
-    limit = None if row is None else row.text_limit
-    if row is not None and row.limit_key is not None:
-        limit = _count(_mapping(model.get("model_kwargs")).get(row.limit_key)) or limit
+    limit = None if row is None else _text_limit(row, entry, model)
     trigger = entry.get("trigger_word")
     if trigger is None:
         # An empty word of the entry keeps the process's word away, as in the trainer.
@@ -163,6 +164,16 @@ def _use(process: Mapping[str, Any], entry: Mapping[str, Any], name: str | None)
         text_encoder=None if row is None else row.text_encoder,
         job=name,
     )
+
+
+def _text_limit(
+    row: Architecture, entry: Mapping[str, Any], model: Mapping[str, Any]
+) -> int | None:
+    if not row.cuts_with_controls and _controls(entry):
+        return None
+    if row.limit_key is None:
+        return row.text_limit
+    return _count(_mapping(model.get("model_kwargs")).get(row.limit_key)) or row.text_limit
 
 
 def _resolutions(entry: Mapping[str, Any]) -> tuple[int, ...]:

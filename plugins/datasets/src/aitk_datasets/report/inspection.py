@@ -140,7 +140,7 @@ def dataset_analysis(
     path: str | None, evidence: DatasetEvidence, outcomes: Outcomes
 ) -> dict[str, Any]:
     """Return the contract's section; what was not assessed is null."""
-    captions, sizes = _facts(outcomes, "captions"), _facts(outcomes, "sizes")
+    captions, sizes = _facts(outcomes, "captions"), _facts(outcomes, "counts")
     files, repeated = _facts(outcomes, "files"), _facts(outcomes, "duplicates")
     return {
         "dataset_path": None if path is None else shown(path, _PATH_CHARS),

@@ -1,0 +1,1 @@
+"""The trainer's buckets: where each picture goes, and what that costs."""
