@@ -12,6 +12,7 @@ from cattrs.errors import BaseValidationError, CattrsError
 from cattrs.gen import make_dict_unstructure_fn
 
 from aitk_core.errors import InvalidArgumentsError
+from aitk_core.records.marks import OMIT_IF_DEFAULT
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,8 +21,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-OMIT_IF_DEFAULT: Final = "omit_if_default"
-"""In a field's metadata: its default is left out of the JSON."""
 
 _CONVERTER: Final = Converter(forbid_extra_keys=True)
 # JSON values of free shape (a config, a proposed value) pass as they are.

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 from attrs import field, frozen
 
-from aitk_core.convert import OMIT_IF_DEFAULT
 from aitk_core.errors import InvalidSpecError
+from aitk_core.records.marks import OMIT_IF_DEFAULT
 from aitk_core.statistics.description import FalseAlarmRate
 
 if TYPE_CHECKING:

@@ -227,7 +227,8 @@ def _exposures(evidence: DatasetEvidence, use: DatasetUse, trained: int) -> Iter
     elif seen < EXPOSURES_FEW and pictures <= EXPOSURES_KNOWN_TO:
         yield _finding(
             "EXPOSURES_LOW",
-            severity="warning",
+            # A short run may be meant so, and is no fault of the pictures.
+            severity="info",
             confidence_source="catalogue",
             message=f"{told}: recorded runs were at their best at 13 exposures with 270 pictures "
             "and at 75 to 100 with 20",

@@ -19,6 +19,7 @@ _ERRORS: Final[Mapping[str, str]] = {
     "INVALID_ARGUMENTS": "dataset_path_not_directory",
 }
 """The contract's words for what is wrong with a folder."""
+_SHARE: Final = "share of the pictures"
 _CAPTIONS: Final = ("CAPTION_", "TRIGGER_", "TAGS_")
 
 
@@ -109,9 +110,12 @@ def shares(inspected: Inspected) -> tuple[float | None, float | None, str]:
 
 
 def _kept(findings: Iterable[Finding]) -> float:
-    lost = 0.0
-    for finding in findings:
-        estimate = finding.estimate
-        # A finding about the whole set, such as an empty folder, has no share.
-        lost += 1.0 if estimate is None or estimate.value is None else estimate.value
+    # What is said of the whole set, such as how often each picture is trained, is no share of it.
+    lost = sum(
+        finding.estimate.value
+        for finding in findings
+        if finding.estimate is not None
+        and finding.estimate.value is not None
+        and finding.estimate.unit.startswith(_SHARE)
+    )
     return max(0.0, 1.0 - lost)
