@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 PLUGIN: Final = tuple(entry_points(group="aitk.plugins", name="datasets"))
 ANALYZERS: Final = load_registry(PLUGIN).analyzers
 NAMES: Final = ("buckets", "counts")
-NOTES: Final = {"FILE_TYPE_WEBP", "FLIPS_CONFIGURED"}
+NOTES: Final = {"EXPOSURES_LOW", "FILE_TYPE_WEBP", "FLIPS_CONFIGURED"}
 """Codes that are never more than a note."""
 USE: Final = DatasetUse(resolutions=(512, 1024), divisibility=16, steps=2000)
 SIDES: Final = [(1200, 900)] * 20
