@@ -14,13 +14,12 @@ import time
 import tracemalloc
 from collections import deque
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from aitk_core.evidence.failures import FailureScanner
 from aitk_core.evidence.logscan import scan_log
 from aitk_core.testing.failures import hits_of, installed_failures
-from aitk_core.testing.recorded import load_recordings
+from aitk_core.testing.recorded import recorded_runs
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -81,8 +80,7 @@ def peak_bytes(text: str) -> int:
 
 def recorded_messages(lines: int) -> list[str]:
     """Return the messages of the recorded runs, over and over."""
-    folder = Path(__file__).parents[1] / "tests" / "recordings" / "runs"
-    runs = load_recordings(folder).values()
+    runs = recorded_runs().values()
     scans = [scan_log(run.log, bar_name=str(run.row["name"])) for run in runs]
     texts = [line.text for scan in scans for line in scan.messages]
     return (texts * (lines // len(texts) + 1))[:lines]
