@@ -103,6 +103,13 @@ def _groups(clusters: Sequence[Cluster]) -> tuple[EvidenceRef, ...]:
     )
 
 
+def _of_pairs(pairs: Sequence[DuplicatePair]) -> tuple[EvidenceRef, ...]:
+    return tuple(
+        EvidenceRef(source="dataset", files=(shown(pair.first), shown(pair.second)))
+        for pair in pairs[:EXAMPLES]
+    )
+
+
 def _possible(sayer: Sayer) -> Iterator[Finding]:
     pairs = _pairs(sayer.evidence, "possible")
     if pairs:
@@ -114,10 +121,7 @@ def _possible(sayer: Sayer) -> Iterator[Finding]:
             "look like this, and so do two products on one background; none is proposed",
             method=DUPLICATES,
             pictures=again,
-            evidence=tuple(
-                EvidenceRef(source="dataset", files=(shown(pair.first), shown(pair.second)))
-                for pair in pairs[:EXAMPLES]
-            ),
+            evidence=_of_pairs(pairs),
             remedies=(Remedy(action="look at them side by side"),),
             unknown=("whether they are the same picture: only a person can tell",),
         )
@@ -141,9 +145,6 @@ def _leaks(sayer: Sayer) -> Iterator[Finding]:
             "for ever and says nothing",
             method=DUPLICATES,
             pictures=here,
-            evidence=tuple(
-                EvidenceRef(source="dataset", files=(shown(pair.first), shown(pair.second)))
-                for pair in leaks[:EXAMPLES]
-            ),
+            evidence=_of_pairs(leaks),
             remedies=(Remedy(action="take them out of one of the two folders"),),
         )

@@ -6,16 +6,12 @@ from typing import TYPE_CHECKING
 
 from aitk_core.records.findings import EvidenceRef
 from aitk_datasets.folder.names import some_of
+from aitk_datasets.said import counted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from aitk_core.evidence.dataset import DatasetEvidence
-
-
-def counted(number: int, noun: str) -> str:
-    """Return `1 picture`, `2 pictures`."""
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def files_of(paths: Sequence[str], total: int | None = None) -> tuple[EvidenceRef, ...]:

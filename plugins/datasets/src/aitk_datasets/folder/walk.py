@@ -15,16 +15,14 @@ from typing import TYPE_CHECKING, Final
 from attrs import define, field, frozen
 
 from aitk_core.errors import FileMissingError, InvalidArgumentsError
+from aitk_datasets.folder.names import CONTROLS, IMAGE_EXTENSIONS, VIDEO_EXTENSIONS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from pathlib import Path
 
-IMAGES: Final = (".jpg", ".jpeg", ".png", ".webp")
-VIDEOS: Final = (".mp4", ".avi", ".mov", ".webm", ".mkv", ".wmv", ".m4v", ".flv")
 UNSUPPORTED: Final = (".bmp", ".gif", ".tiff", ".tif", ".heic", ".heif", ".avif", ".jxl", ".jp2")
 """Pictures that the trainer passes over."""
-CONTROLS: Final = "_controls"
 _OWN: Final = ("_latent_cache", "_t_e_cache", "_clip_vision_cache")
 """Folders that the trainer makes beside the pictures."""
 _CHECK_EVERY: Final = 5000
@@ -151,13 +149,13 @@ def _take(
 def _take_file(entry: os.DirEntry[str], path: str, extension: str, found: _Found) -> None:
     suffix = posixpath.splitext(path)[1].lower()
     is_control = posixpath.basename(posixpath.dirname(path)) == CONTROLS
-    if suffix in IMAGES:
+    if suffix in IMAGE_EXTENSIONS:
         if is_control:
             found.controls.append(path)
         else:
             status = entry.stat(follow_symlinks=False)
             found.images.append((path, status, entry.is_symlink()))
-    elif suffix in VIDEOS:
+    elif suffix in VIDEO_EXTENSIONS:
         if not is_control:
             found.videos.append(path)
     elif suffix == extension.lower():
