@@ -70,11 +70,11 @@ def _slope(rng: Generator, size: Size, corners: int) -> Image.Image:
 
 
 def _dark(picture: Image.Image) -> Image.Image:
-    return picture.point([level * 14 // 100 for level in range(256)] * 3)
+    return picture.point([level * 18 // 100 for level in range(256)] * 3)
 
 
 def _bright(picture: Image.Image) -> Image.Image:
-    return picture.point([215 + level * 15 // 100 for level in range(256)] * 3)
+    return picture.point([206 + level * 19 // 100 for level in range(256)] * 3)
 
 
 def _blurry(picture: Image.Image) -> Image.Image:
@@ -85,7 +85,7 @@ def _motion(picture: Image.Image) -> Image.Image:
     """A hand's shake: long along one axis, and a little of it across."""
     length = max(picture.size) * 0.05
     smeared = picture.filter(ImageFilter.BoxBlur((length, 0)))
-    return smeared.filter(ImageFilter.GaussianBlur(max(picture.size) * 0.004))
+    return smeared.filter(ImageFilter.GaussianBlur(max(picture.size) * 0.0025))
 
 
 def _upscaled(picture: Image.Image) -> Image.Image:

@@ -55,7 +55,7 @@ def plant_pairs(site: Site) -> None:
                 data = jpeg(altered, 35)
             elif kind == "as_webp":
                 data, second = webp(altered, 70), f"train/{kind}_{number}_b.webp"
-            site.picture(second, data, "altered", size=altered.size)
+            site.picture(second, data, "altered", *_LABELS.get(kind, ()), size=altered.size)
             site.pair(
                 first,
                 second,
@@ -167,7 +167,7 @@ def _with_subject(scene: Image.Image, rng: Generator) -> Image.Image:
     """Return the scene with a thing of its own texture near the middle."""
     picture = scene.copy()
     centre = (scene.width * 0.5, scene.height * 0.55)
-    outline = _outline(rng, scene.size, centre, 0.22 * min(scene.size))
+    outline = _outline(rng, scene.size, centre, 0.33 * min(scene.size))
     picture.paste(generated_picture(rng, scene.size), mask=outline)
     return picture
 
@@ -214,6 +214,12 @@ _ALTERED: Final[Mapping[str, tuple[Tier, Callable[[Image.Image, Generator], Imag
 }
 """Tier and alteration of each kind."""
 
+_LABELS: Final[Mapping[str, tuple[str, ...]]] = {
+    "blurred": ("soft",),
+    "greyed": ("grey",),
+    "bordered": ("plain_border", "white_border"),
+}
+"""What an altered copy is besides a copy."""
 _LEAKS: Final[Mapping[str, Tier]] = {
     "byte_copy": "exact",
     "q35": "easy",

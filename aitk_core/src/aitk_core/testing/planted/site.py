@@ -168,6 +168,7 @@ class Site:
         except (OSError, NotImplementedError) as error:
             self.refused(path, kind, error)
             return False
+        _set_time(place, path)
         self.odd_paths.append(OddPath(path=path, kind=kind, target=target))
         return True
 
@@ -181,9 +182,17 @@ class Site:
         place.parent.mkdir(parents=True, exist_ok=True)
         with place.open("xb") as file:
             file.write(data)
-        second = _FIRST_MTIME + crc32(path.encode("utf-8")) % _MTIME_SPAN
-        time_ns = second * 1_000_000_000 + _MTIME_FRACTION_NS
-        os.utime(place, ns=(time_ns, time_ns))
+        _set_time(place, path)
 
     def _at(self, path: str) -> Path:
         return self.root.joinpath(*path.split("/"))
+
+
+def _set_time(place: Path, path: str) -> None:
+    """Give a file, or a link where the platform can, a time that follows from its path."""
+    second = _FIRST_MTIME + crc32(path.encode("utf-8")) % _MTIME_SPAN
+    time_ns = second * 1_000_000_000 + _MTIME_FRACTION_NS
+    if os.utime in os.supports_follow_symlinks:
+        os.utime(place, ns=(time_ns, time_ns), follow_symlinks=False)
+    elif not place.is_symlink():
+        os.utime(place, ns=(time_ns, time_ns))
