@@ -89,3 +89,45 @@ class AutoImproveDataset:
         None, description="Reduce longer pictures to this long side, pixels.", minimum=256
     )
     force: bool = arg(False, description="Also while a job that uses the folder runs or waits.")
+
+
+@frozen(kw_only=True)
+class ListDatasets:
+    """Arguments of list-datasets."""
+
+    limit: int = arg(50, description="Datasets to return.", minimum=1, maximum=500)
+    cursor: str | None = arg(
+        None, description="next_cursor of the page before.", pattern="^[0-9]{1,9}$"
+    )
+
+
+@frozen(kw_only=True)
+class UploadImage:
+    """One picture in an upload."""
+
+    filename: str = arg(
+        description="Plain name that ends in .jpg, .jpeg, .png or .webp; no folders."
+    )
+    content: str = arg(description="The file, base64.")
+    caption: str | None = arg(None, description="Its caption; without one no file is made.")
+
+
+@frozen(kw_only=True)
+class UploadDataset:
+    """Arguments of upload-dataset."""
+
+    dataset_name: str = arg(
+        description="Folder directly below the datasets root; made where there is none.",
+        min_length=1,
+        max_length=200,
+    )
+    images: tuple[UploadImage, ...] = arg((), description="Pictures; this or source_path.")
+    source_path: str | None = arg(
+        None,
+        description="In place of images: absolute path, inside a root, of a folder or .zip on the "
+        "server's machine; captions are .txt files beside the pictures.",
+        **_PATH,
+    )
+    allow_partial: bool = arg(
+        False, description="Save what is sound and name the rest; otherwise all or nothing."
+    )

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from aitk_core.hookspecs import hookimpl
 from aitk_core.specs import AnalyzerSpec, Lazy, ToolSpec
-from aitk_datasets.arguments import AutoImproveDataset, InspectDataset
+from aitk_datasets.arguments import AutoImproveDataset, InspectDataset, ListDatasets
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -44,6 +44,17 @@ def aitk_tools() -> Iterable[ToolSpec]:
         text="json",
         read_only=False,
         destructive=True,
+    )
+    yield ToolSpec(
+        name="list-datasets",
+        title="Datasets",
+        description=(
+            "Lists the dataset folders with pictures, captions, what file names and sizes alone "
+            "show to be wrong, and the jobs that use them. To look into one use inspect-dataset."
+        ),
+        arguments=ListDatasets,
+        contract="list-datasets.v1",
+        handler=Lazy("aitk_datasets.tools.list:list_datasets"),
     )
 
 

@@ -7,12 +7,17 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from attrs import frozen
 
-from aitk_core.errors import InvalidArgumentsError, PathOutsideRootsError, UnknownToolError
+from aitk_core.errors import (
+    InvalidArgumentsError,
+    NotFoundError,
+    PathOutsideRootsError,
+    UnknownToolError,
+)
 from aitk_core.evidence.dataset import DatasetUse
 from aitk_datasets.folder.use import folders_of, use_of
 
 if TYPE_CHECKING:
-    from aitk_core.protocols import ToolContext
+    from aitk_core.protocols import Paths, ToolContext
 
 Source = Literal["argument", "job", "config"]
 
@@ -108,3 +113,12 @@ def resolve(context: ToolContext, path: str) -> Path:
             "see it, and give a path below it",
             **error.details,
         ) from error
+
+
+def visible_root(paths: Paths) -> Path | None:
+    """Return the datasets root, or None where none is configured or this machine sees none."""
+    try:
+        root = paths.root("datasets")
+    except NotFoundError:
+        return None
+    return root if root.is_dir() else None

@@ -86,10 +86,15 @@ def use_of(config: Mapping[str, Any] | None, folder: str) -> DatasetUse | None:
     """
     uses = uses_of(config, folder)
     if not uses:
-        name = posixpath.basename(_plain(folder))
-        same = [path for path in folders_of(config) if posixpath.basename(_plain(path)) == name]
+        name = last_part(folder)
+        same = [path for path in folders_of(config) if last_part(path) == name]
         uses = uses_of(config, *same) if same else ()
     return uses[0].use if uses else None
+
+
+def last_part(path: str) -> str:
+    """Return a folder's own name, whichever separator its path has."""
+    return posixpath.basename(_plain(path))
 
 
 def folders_of(config: Mapping[str, Any] | None) -> tuple[str, ...]:

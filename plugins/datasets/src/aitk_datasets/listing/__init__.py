@@ -1,0 +1,1 @@
+"""What list-datasets says of each folder."""

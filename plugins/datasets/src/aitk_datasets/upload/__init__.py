@@ -1,0 +1,1 @@
+"""How pictures come into a folder: checked, staged, then given their names."""
