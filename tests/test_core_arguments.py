@@ -315,3 +315,17 @@ def test_a_pointer_escapes_what_json_pointers_escape() -> None:
     with pytest.raises(InvalidArgumentsError) as caught:
         check_arguments("tool", compile_schema(schema), {"a/b~c": 1})
     assert caught.value.details["faults"][0]["path"] == "/a~1b~0c"
+
+
+def test_a_null_is_a_left_out_field_of_a_record_inside_an_argument() -> None:
+    @frozen(kw_only=True)
+    class Item:
+        name: str = arg(description="A word.")
+        note: str | None = arg(None, description="More of it.")
+
+    schema = input_schema_of(Item, nested=True)
+    assert schema["properties"]["note"]["type"] == ["string", "null"]
+    assert schema["properties"]["name"]["type"] == "string"
+    assert structure(Item, {"name": "a", "note": None}) == structure(Item, {"name": "a"})
+    # The dispatcher drops the null of an argument itself.
+    assert input_schema_of(Item)["properties"]["note"]["type"] == "string"

@@ -62,8 +62,12 @@ def arg(default: Any = attrs.NOTHING, *, description: str, **bounds: Any) -> Any
     )
 
 
-def input_schema_of(record: type) -> dict[str, Any]:
+def input_schema_of(record: type, *, nested: bool = False) -> dict[str, Any]:
     """Return the JSON Schema of an argument record.
+
+    Args:
+        record: An attrs class.
+        nested: It lies inside an argument; a null is then one of its optional fields' values.
 
     Raises:
         InvalidSpecError: It is no attrs class, or a field has a type that JSON cannot carry.
@@ -84,6 +88,9 @@ def input_schema_of(record: type) -> dict[str, Any]:
         if meta.get("description"):
             schema["description"] = meta["description"]
         default = attribute.default
+        if nested and default is None and isinstance(schema.get("type"), str):
+            # The dispatcher drops a null only where it stands for an argument itself.
+            schema["type"] = [schema["type"], "null"]
         if default is attrs.NOTHING:
             required.append(attribute.name)
         elif default is not None and not isinstance(default, attrs.Factory):  # type: ignore[arg-type]  # a class at run time
@@ -124,7 +131,7 @@ def _type_schema(hint: Any, name: str) -> dict[str, Any]:
     elif _is_mapping(hint):
         schema = {"type": "object"}
     elif isinstance(hint, type) and attrs.has(hint):
-        schema = input_schema_of(hint)
+        schema = input_schema_of(hint, nested=True)
     if schema is None:
         raise InvalidSpecError(f"{name}: {hint!r} has no JSON Schema", field=name)
     return schema

@@ -5,8 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from aitk_core.hookspecs import hookimpl
-from aitk_core.specs import AnalyzerSpec, Lazy, ToolSpec
-from aitk_datasets.arguments import AutoImproveDataset, InspectDataset, ListDatasets
+from aitk_core.specs import AnalyzerSpec, Lazy, SettingsSpec, ToolSpec
+from aitk_datasets.arguments import (
+    AutoImproveDataset,
+    InspectDataset,
+    ListDatasets,
+    UploadDataset,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -56,6 +61,21 @@ def aitk_tools() -> Iterable[ToolSpec]:
         contract="list-datasets.v1",
         handler=Lazy("aitk_datasets.tools.list:list_datasets"),
     )
+    yield ToolSpec(
+        name="upload-dataset",
+        title="Upload pictures",
+        description=(
+            "Makes a dataset folder, or adds to one, from base64 pictures with captions, or from "
+            "a folder or .zip on the server's machine. Every picture is decoded first; nothing is "
+            "ever overwritten, and one fault refuses all unless allow_partial is set."
+        ),
+        arguments=UploadDataset,
+        contract="upload-dataset.v1",
+        handler=Lazy("aitk_datasets.tools.upload:upload_dataset"),
+        read_only=False,
+        # A second call finds its names taken.
+        idempotent=False,
+    )
 
 
 @hookimpl
@@ -68,6 +88,14 @@ def aitk_analyzers() -> Iterable[AnalyzerSpec]:
             analyze=Lazy(f"aitk_datasets.analyzers.{name}:analyze"),
             proofs=Lazy(f"aitk_datasets.proofs.{name}:cases"),
         )
+
+
+@hookimpl
+def aitk_settings() -> Iterable[SettingsSpec]:
+    """Declare the limits of uploads."""
+    from aitk_datasets.upload.settings import UploadSettings
+
+    yield SettingsSpec(section="upload", record=UploadSettings)
 
 
 @hookimpl

@@ -20,6 +20,9 @@ UNSUPPORTED_EXTENSIONS: Final = (
 )
 """Pictures that people keep in datasets and the trainer passes over without a word; ours."""
 
+PICTURED: Final[frozenset[Kind | None]] = frozenset({"image", "video", "unsupported"})
+"""Kinds that show something, whether the trainer reads them or not."""
+
 CONTROLS: Final = "_controls"
 """Files whose direct parent has this name are dropped (datasets.md A1)."""
 

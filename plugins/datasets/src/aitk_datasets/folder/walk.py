@@ -15,15 +15,18 @@ from typing import TYPE_CHECKING, Final
 from attrs import define, field, frozen
 
 from aitk_core.errors import FileMissingError, InvalidArgumentsError
-from aitk_datasets.folder.names import CONTROLS, IMAGE_EXTENSIONS, VIDEO_EXTENSIONS
+from aitk_datasets.folder.names import (
+    CONTROLS,
+    IMAGE_EXTENSIONS,
+    UNSUPPORTED_EXTENSIONS,
+    VIDEO_EXTENSIONS,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from pathlib import Path
 
-UNSUPPORTED: Final = (".bmp", ".gif", ".tiff", ".tif", ".heic", ".heif", ".avif", ".jxl", ".jp2")
-"""Pictures that the trainer passes over."""
-_OWN: Final = ("_latent_cache", "_t_e_cache", "_clip_vision_cache")
+OWN: Final = ("_latent_cache", "_t_e_cache", "_clip_vision_cache")
 """Folders that the trainer makes beside the pictures."""
 _CHECK_EVERY: Final = 5000
 """Entries between two questions whether to go on. Ours."""
@@ -135,9 +138,9 @@ def _take(
     path = posixpath.join(inside, name)
     try:
         if entry.is_dir(follow_symlinks=False):
-            if name not in _OWN:
+            if name not in OWN:
                 waiting.append(path)
-        elif posixpath.splitext(name)[1].lower() in UNSUPPORTED:
+        elif posixpath.splitext(name)[1].lower() in UNSUPPORTED_EXTENSIONS:
             found.unsupported.append(path)
         # A link to a folder, or to nothing, is no file to the trainer either.
         elif entry.is_file():
