@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import io
 import json
 import os
+import threading
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +15,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from aitk_core.errors import ConflictError, InvalidArgumentsError, TooLargeError
+from aitk_core.context import Session
+from aitk_core.errors import ConflictError, InvalidArgumentsError, TooLargeError, ToolTimeoutError
 from aitk_datasets.folder.walk import walk
 from aitk_datasets.repair.system import FileSystem
 from aitk_datasets.upload import stage as staging
@@ -22,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from aitk_core.application import Application
     from aitk_core.errors import AitkError
 
 
@@ -390,6 +394,51 @@ def test_a_process_killed_at_any_step_leaves_nothing_half_done(
         assert not is_new or len(there) == 2
         for name in [*there, *filter(None, there.values()), *listing.orphans]:
             assert (target / name).read_bytes() == (texts | pictures)[name]
+
+
+def test_nothing_appears_after_the_call_is_over(tmp_path: Path) -> None:
+    stage = staging.Stage(tmp_path / "cats", FileSystem(durable=False))
+    stage.open(0)
+    stage.write("a.png", [b"1"])
+    stage.stop()
+    with pytest.raises(staging.Stopped):
+        stage.publish(["a.png"])
+    stage.discard()
+    with pytest.raises(staging.Stopped):
+        stage.open(0)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_call_that_runs_out_of_time_leaves_nothing(
+    application_with: Callable[..., Application], root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    released = threading.Event()
+
+    def wait(kind: str, name: str) -> None:
+        # The thread goes on only once the call has given up, as a slow disk would.
+        if kind == "write" and name == "c.png":
+            assert released.wait(30)
+
+    original = staging.Stage.stop
+
+    def stop(stage: staging.Stage) -> None:
+        original(stage)
+        released.set()
+
+    monkeypatch.setattr(staging.Stage, "stop", stop)
+    watch(monkeypatch, FileSystem(step=wait, durable=False))
+    environment = {"AITK_DATASETS_DIR": str(root), "AITK_PARALLEL": "threads"}
+    application = application_with(None, environment)
+    arguments = {"dataset_name": "cats", "images": PAIR}
+
+    async def once() -> None:
+        async with application:
+            session = Session(request_id="test", policy=application.policy, timeout_s=0.5)
+            await application.dispatcher.call("upload-dataset", arguments, session)
+
+    with pytest.raises(ToolTimeoutError):
+        asyncio.run(once())
+    assert list(root.iterdir()) == []
 
 
 def test_a_name_that_is_taken_at_the_last_moment_is_not_replaced(

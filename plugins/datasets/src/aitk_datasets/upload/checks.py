@@ -98,6 +98,8 @@ def stage_items(
         outcome.stage.check()
         outcome.total += 1
         try:
+            if item.refusal is not None:
+                raise item.refusal
             name = checked_name(item.given)
             caption = item.caption()
             writes = admission.admit(name, caption)

@@ -45,6 +45,8 @@ class Item:
     """Yields its bytes; raises `Refused`."""
     caption: Callable[[], str | None]
     """Returns its caption; raises `Refused`."""
+    refusal: Refused | None = None
+    """Why it cannot be saved, where that is known before it is read."""
 
 
 @define

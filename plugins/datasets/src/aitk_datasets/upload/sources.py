@@ -17,7 +17,7 @@ from aitk_datasets.upload.items import CAPTION_CHARS, Item, Refused, checked_cap
 from aitk_datasets.upload.names import CAPTION_EXT, stem_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
 
     from aitk_datasets.folder.walk import Listed
@@ -105,26 +105,15 @@ class _Bounded:
         return self._file.read(size)
 
 
-def _refusing(code: str, message: str) -> Callable[[], Iterator[bytes]]:
-    def read() -> Iterator[bytes]:
-        raise Refused(code, message)
-
-    return read
-
-
-def _not_taken(path: str) -> Callable[[], Iterator[bytes]] | None:
+def _not_taken(path: str) -> Refused | None:
     kind = parts_of(path)[1]
     if kind == "video":
-        return _refusing("VIDEO_NOT_TAKEN", "videos are not uploaded here; copy it by hand")
+        return Refused("VIDEO_NOT_TAKEN", "videos are not uploaded here; copy it by hand")
     if kind == "unsupported":
-        return _refusing(
+        return Refused(
             "IMAGE_FORMAT_UNSUPPORTED",
             "the trainer passes over this format; save it as JPEG, PNG or WEBP",
         )
-    return None
-
-
-def _no_caption() -> None:
     return None
 
 
@@ -143,11 +132,11 @@ def _folder_items(folder: Path, budget: Budget) -> list[Item]:
 def _folder_item(
     folder: Path, index: int, path: str, image: Listed | None, linked: set[str]
 ) -> Item:
-    name = posixpath.basename(path)
-    if image is None:
-        read = _not_taken(path) or _refusing("SOURCE_NOT_READ", "it cannot be read")
-        return Item(index=index, given=name, read=read, caption=_no_caption)
-    caption = image.caption
+    refusal = _not_taken(path)
+    if image is not None and image.is_link:
+        refusal = Refused("SOURCE_LINK", "it is a link; links are not followed")
+    identity = None if image is None else (image.device, image.inode)
+    caption = None if image is None else image.caption
 
     def read_caption() -> str | None:
         if caption is None:
@@ -157,15 +146,12 @@ def _folder_item(
         data = b"".join(_file_chunks(folder, caption, None, _CAPTION_BYTES + 1))
         return _caption_text(data)
 
-    if image.is_link:
-        refused = _refusing("SOURCE_LINK", "it is a link; links are not followed")
-        return Item(index=index, given=name, read=refused, caption=_no_caption)
-    identity = (image.device, image.inode)
     return Item(
         index=index,
-        given=name,
+        given=posixpath.basename(path),
         read=lambda: _file_chunks(folder, path, identity),
         caption=read_caption,
+        refusal=refusal,
     )
 
 
@@ -219,6 +205,8 @@ def _is_media(path: str) -> bool:
 
 def _is_own(info: zipfile.ZipInfo) -> bool:
     """Tell what the trainer's walk would not list, and macOS' shadows of files."""
+    if "\\" in info.filename:
+        return False
     parts = info.filename.split("/")
     hidden = any(part.startswith(".") and part not in (".", "..") for part in parts)
     return hidden or parts[0] == "__MACOSX" or bool({CONTROLS, *OWN} & set(parts[:-1]))
@@ -239,17 +227,19 @@ def _zip_item(
                 break
         return _caption_text(data)
 
-    refused = _not_taken(info.filename)
     return Item(
         index=index,
         given=posixpath.basename(info.filename),
-        read=refused or (lambda: _member_chunks(archive, info)),
-        caption=_no_caption if refused else read_caption,
+        read=lambda: _member_chunks(archive, info),
+        caption=read_caption,
+        refusal=_not_taken(info.filename) or _member_refusal(info),
     )
 
 
 def _member_chunks(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Iterator[bytes]:
-    _check_member(info)
+    refusal = _member_refusal(info)
+    if refusal is not None:
+        raise refusal
     size = 0
     try:
         with archive.open(info) as member:
@@ -264,21 +254,17 @@ def _member_chunks(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Iterator[
         raise Refused("ARCHIVE_DAMAGED", "the zip is damaged here; make it again") from error
 
 
-def _check_member(info: zipfile.ZipInfo) -> None:
-    """Refuse a member that is no plain file with a plain path.
-
-    Raises:
-        Refused: It is one of these.
-    """
+def _member_refusal(info: zipfile.ZipInfo) -> Refused | None:
+    """Return why a member is no plain file with a plain path, or None."""
     # The path is never used to write; one that leads out still says that the zip is hostile.
     parts = info.orig_filename.split("/")
     if {"", ".", ".."} & set(parts) or any(mark in info.orig_filename for mark in "\\\0"):
-        raise Refused("ARCHIVE_PATH", "its path in the zip leads elsewhere; make the zip anew")
-    kind = stat.S_IFMT(info.external_attr >> 16)
-    if kind not in (0, stat.S_IFREG):
-        raise Refused("SOURCE_LINK", "it is a link or no plain file; pack the file itself")
+        return Refused("ARCHIVE_PATH", "its path in the zip leads elsewhere; make the zip anew")
+    if stat.S_IFMT(info.external_attr >> 16) not in (0, stat.S_IFREG):
+        return Refused("SOURCE_LINK", "it is a link or no plain file; pack the file itself")
     if info.flag_bits & _ENCRYPTED:
-        raise Refused("ARCHIVE_ENCRYPTED", "it is encrypted; pack it without a password")
+        return Refused("ARCHIVE_ENCRYPTED", "it is encrypted; pack it without a password")
     # Others are unpacked without a bound on what one read gives.
     if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-        raise Refused("ARCHIVE_METHOD", "it is packed in a rare way; use deflate")
+        return Refused("ARCHIVE_METHOD", "it is packed in a rare way; use deflate")
+    return None

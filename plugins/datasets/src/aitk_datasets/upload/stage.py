@@ -83,7 +83,9 @@ class Stage:
 
         Raises:
             OSError: It cannot be made.
+            Stopped: The call is over.
         """
+        self.check()
         parent = self._folder.parent
         _clear_abandoned(parent, now)
         descriptor = os.open(parent, _FOLDER)
