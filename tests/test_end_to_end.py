@@ -30,6 +30,12 @@ pytestmark = pytest.mark.timeout(300)
 
 Calls = list[tuple[str, dict[str, Any]]]
 
+PICTURE = (
+    "iVBORw0KGgoAAAANSUhEUgAAAAgAAAAICAAAAADhZOFXAAAAEElEQVR4nGOMYoAAJgaKGAAbfgBqEMfr"
+    "VAAAAABJRU5ErkJggg=="
+)
+"""A grey PNG of 8 x 8 pixels, base64."""
+
 
 def calls(job_id: str, datasets: str, suffix: str) -> Calls:
     """Every tool with arguments that work, in an order that works."""
@@ -62,6 +68,14 @@ def calls(job_id: str, datasets: str, suffix: str) -> Calls:
         ),
         ("inspect-dataset", {"config_name": name}),
         ("auto-improve-dataset", {"config_name": name}),
+        ("list-datasets", {}),
+        (
+            "upload-dataset",
+            {
+                "dataset_name": f"uploaded-{suffix}",
+                "images": [{"filename": "a.png", "content": PICTURE, "caption": "grey"}],
+            },
+        ),
         ("list-configs", {}),
         ("get-config", {"name": name}),
         ("get-training-info", {"name": name}),

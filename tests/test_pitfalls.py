@@ -15,11 +15,10 @@ ROOT: Final = Path(__file__).parents[1]
 LAST: Final = 131
 
 GUARDED: Final = "belongs to guardrails: "
-UPLOAD: Final = "belongs to upload-dataset: "
 EXPORT: Final = "belongs to export: "
 ALERTS: Final = "belongs to alerts: "
 COMFYUI: Final = "belongs to comfyui: "
-PARTS: Final = (GUARDED, UPLOAD, EXPORT, ALERTS, COMFYUI)
+PARTS: Final = (GUARDED, EXPORT, ALERTS, COMFYUI)
 
 PITFALLS: Final[dict[int, str]] = {
     # A. Verdicts without evidence
@@ -79,8 +78,8 @@ PITFALLS: Final[dict[int, str]] = {
     51: "test_pitfall_51_an_id_that_is_no_id_is_refused_before_anything_is_asked",
     52: EXPORT + "paths stay below the outputs folder",
     53: "test_pitfall_53_the_name_of_a_config_is_no_path",
-    54: UPLOAD + "paths of uploads",
-    55: UPLOAD + "only images are taken",
+    54: "test_pitfall_54_a_dataset_is_one_folder_below_the_root",
+    55: "test_pitfall_55_only_pictures_that_decode_are_saved",
     56: EXPORT + "reports are written below configured folders",
     57: "test_pitfall_57_82_no_link_is_followed_and_no_pipe_is_waited_for",
     58: ALERTS + "addresses of webhooks",
@@ -128,8 +127,8 @@ PITFALLS: Final[dict[int, str]] = {
     97: "test_pitfall_97_the_configured_extension_counts_in_any_case",
     98: "test_pitfall_98_nested_folders_are_walked_as_the_trainer_does",
     99: "test_pitfall_99_a_picture_of_too_many_pixels_is_not_called_broken",
-    100: UPLOAD + "uploads are checked before anything is written",
-    101: UPLOAD + "signatures of a dataset",
+    100: "test_pitfall_100_one_fault_refuses_all_and_nothing_is_written",
+    101: "test_pitfall_101_the_trainers_list_of_sizes_is_left_to_the_trainer",
     102: "test_pitfall_102_generated_captions_are_marked_and_an_edited_one_is_a_persons",
     # H. Configs and models
     103: "test_pitfall_103_each_model_gets_its_own_architecture",
