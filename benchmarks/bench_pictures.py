@@ -23,7 +23,6 @@ import numpy as np
 from PIL import Image
 
 from aitk_core.pictures.borders import find_borders
-from aitk_core.pictures.confirm import small_of
 from aitk_core.pictures.grey import LONG_SIDE, read_grey
 from aitk_core.pictures.hashes import ORIENTATIONS, hashes_of
 from aitk_core.pictures.looks import laplacian_variances, looks_of, reblur
@@ -75,7 +74,6 @@ def checked(data: bytes) -> None:
     grey = read_grey(opened(data))
     looks_of(grey)
     hashes_of(grey.thumbnail)
-    small_of(grey.thumbnail)
 
 
 def seconds(work: Callable[[Any], object], items: Sequence[Any], threads: int) -> float:
@@ -104,7 +102,6 @@ def compare(data: Sequence[bytes]) -> None:
         ("  reblur (soft pictures only)", lambda grey: reblur(grey.levels), greys),
         ("hashes, as it is and mirrored", lambda grey: hashes_of(grey.thumbnail), greys),
         ("hashes, eight orientations", lambda grey: hashes_of(grey.thumbnail, ORIENTATIONS), greys),
-        ("thumbnail to confirm by", lambda grey: small_of(grey.thumbnail), greys),
     ]
     soft = sum(looks_of(grey).reblur is not None for grey in greys)
     print(f"{len(data)} JPEGs, {sum(map(len, data)) // len(data) // 1000} kB each, {soft} soft")

@@ -13,6 +13,7 @@ from PIL import Image
 
 from aitk_datasets.scan.look import Piece, Target, look_at, lost_piece
 from aitk_datasets.scan.seen import Identity
+from support.inspecting import inspector
 from support.samplepictures import encoded, picture
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
     from aitk_core.evidence.dataset import ImageFile
     from aitk_datasets.scan.seen import Seen
+    from support.inspecting import Inspect
 
 
 def look(folder: Path, name: str, data: bytes) -> Seen:
@@ -40,7 +42,7 @@ def test_a_sound_picture_has_its_numbers(tmp_path: Path) -> None:
     assert (file.format, file.problem, file.mode) == ("JPEG", None, "RGB")
     assert (file.width, file.height, file.orientation) == (360, 270, 1)
     assert file.looks is not None
-    assert (len(found.prints), len(found.thumb)) == (48, 1024)
+    assert len(found.prints) == 48
 
 
 @pytest.mark.parametrize("share", [0.3, 0.6, 0.95])
@@ -135,17 +137,10 @@ def test_files_at_which_a_worker_died_are_damaged() -> None:
 
 
 @pytest.fixture
-def inspect(call: Callable[..., Any], tmp_path: Path) -> Callable[..., dict[str, Any]]:
+def inspect(call: Callable[..., Any], tmp_path: Path) -> Inspect:
     """Give a function that inspects a folder below the datasets root."""
-
-    def run(**arguments: Any) -> dict[str, Any]:
-        environment = {"AITK_DATASETS_DIR": str(tmp_path / "sets"), "AITK_PARALLEL": "threads"}
-        answer = call(None, "inspect-dataset", arguments, environment=environment)
-        data: dict[str, Any] = answer.data
-        return data
-
     (tmp_path / "sets" / "cats").mkdir(parents=True)
-    return run
+    return inspector(call, tmp_path / "sets")
 
 
 def fill(folder: Path, count: int, *, first: int = 0) -> None:
@@ -159,7 +154,7 @@ def codes(data: dict[str, Any]) -> set[str]:
 
 
 def test_a_sound_folder_is_sound_and_a_second_look_reads_nothing(
-    inspect: Callable[..., dict[str, Any]], tmp_path: Path
+    inspect: Inspect, tmp_path: Path
 ) -> None:
     folder = tmp_path / "sets" / "cats"
     fill(folder, 12)
@@ -175,9 +170,7 @@ def test_a_sound_folder_is_sound_and_a_second_look_reads_nothing(
     assert {key: again[key] for key in told} == {key: first[key] for key in told}
 
 
-def test_only_what_changed_is_read_again(
-    inspect: Callable[..., dict[str, Any]], tmp_path: Path
-) -> None:
+def test_only_what_changed_is_read_again(inspect: Inspect, tmp_path: Path) -> None:
     folder = tmp_path / "sets" / "cats"
     fill(folder, 12)
     inspect(dataset_path="cats")
@@ -190,7 +183,7 @@ def test_only_what_changed_is_read_again(
 
 
 def test_pitfall_93_pictures_of_equal_length_and_beginning_are_not_the_same(
-    inspect: Callable[..., dict[str, Any]], tmp_path: Path
+    inspect: Inspect, tmp_path: Path
 ) -> None:
     folder = tmp_path / "sets" / "cats"
     fill(folder, 10)
@@ -207,7 +200,7 @@ def test_pitfall_93_pictures_of_equal_length_and_beginning_are_not_the_same(
 
 
 def test_pitfall_94_a_copy_that_was_compressed_again_is_found_with_the_one_to_keep(
-    inspect: Callable[..., dict[str, Any]], tmp_path: Path
+    inspect: Inspect, tmp_path: Path
 ) -> None:
     folder = tmp_path / "sets" / "cats"
     fill(folder, 10)
@@ -228,7 +221,7 @@ def test_pitfall_94_a_copy_that_was_compressed_again_is_found_with_the_one_to_ke
 
 
 def test_pictures_of_a_validation_set_that_are_trained_are_a_leak(
-    inspect: Callable[..., dict[str, Any]], tmp_path: Path
+    inspect: Inspect, tmp_path: Path
 ) -> None:
     fill(tmp_path / "sets" / "cats", 10)
     held_out = tmp_path / "sets" / "held_out"
@@ -243,7 +236,7 @@ def test_pictures_of_a_validation_set_that_are_trained_are_a_leak(
 
 
 def test_pitfall_127_a_part_of_the_pictures_is_said_to_be_one(
-    inspect: Callable[..., dict[str, Any]], tmp_path: Path
+    inspect: Inspect, tmp_path: Path
 ) -> None:
     fill(tmp_path / "sets" / "cats", 12)
     data = inspect(dataset_path="cats", max_dataset_files=5)
@@ -252,7 +245,7 @@ def test_pitfall_127_a_part_of_the_pictures_is_said_to_be_one(
     assert data["verdict"] == "insufficient_evidence"
 
 
-def test_an_empty_folder_is_no_sound_one(inspect: Callable[..., dict[str, Any]]) -> None:
+def test_an_empty_folder_is_no_sound_one(inspect: Inspect) -> None:
     data = inspect(dataset_path="cats")
     assert data["verdict"] == "critical"
     assert codes(data) == {"DATASET_EMPTY"}

@@ -120,8 +120,9 @@ class DuplicatePair:
     differences: int | None = None
     cosines: int | None = None
     """Bits of dd128 and p64 that differ; None for pairs found by bytes."""
-    correlation: float | None = None
-    """Of the 32x32 thumbnails, the best over shifts by one."""
+    mismatch: float | None = None
+    """Where they differ most once laid over one another, in units of what varies there
+    (`aitk_core.pictures.sameness`); None where that was not looked at, or nothing agrees."""
     other: str | None = None
     """The folder of `second` where that is another dataset, a validation set for example."""
 
@@ -138,6 +139,8 @@ class DuplicateSearch:
     complete_to: int = 0
     """Differing bits of dd128 up to which every pair was found for certain."""
     method: str = "exhaustive"
+    unconfirmed: int = 0
+    """Pairs that hashes gave and that nobody laid over one another: possible, for that reason."""
     truncated: bool = False
     """There are more pairs than are kept."""
 

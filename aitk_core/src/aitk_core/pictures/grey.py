@@ -26,7 +26,7 @@ LONG_SIDE: Final = 512
 _REDUCING_GAP: Final = 2.0
 """Reduce by whole numbers down to twice the wanted side first (section A5.1)."""
 
-_UPRIGHT: Final[Mapping[int, Image.Transpose]] = {
+UPRIGHT_BY_ORIENTATION: Final[Mapping[int, Image.Transpose]] = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
     4: Image.Transpose.FLIP_TOP_BOTTOM,
@@ -70,7 +70,7 @@ def read_grey(image: Image.Image) -> Grey:
     image.draft("L", (LONG_SIDE, LONG_SIDE))
     image.load()
     # A PNG may hold its EXIF data behind the pixels, so this comes after loading.
-    turn = _UPRIGHT.get(image.getexif().get(ExifTags.Base.Orientation, 1))
+    turn = UPRIGHT_BY_ORIENTATION.get(image.getexif().get(ExifTags.Base.Orientation, 1))
     small = _reduced(_as_grey(image))
     return _measured(small if turn is None else small.transpose(turn))
 

@@ -80,8 +80,9 @@ DUPLICATES: Final = _method(
     "Which pictures are the same, or nearly?",
     FalseAlarmRate(
         rate=0.0,
-        unit="per planted look-alike pair called near",
-        source="datasets.md E7: 0 of 11, and 1 of 1 on a second folder that the blank gate removes",
+        unit="per pair of pictures that only look alike, called near",
+        source="aitk_core.pictures.levels: held-out pictures, 0 of 1,936 pairs of products on "
+        "white, 0 of 267 of one scene with something else in it (95 % bound 1.4 %)",
     ),
     {"material_share": (0.10, "ours: as for files")},
 )

@@ -99,6 +99,7 @@ def build(target: Target, evidence: DatasetEvidence, outcomes: Outcomes) -> dict
             ],
             "cluster_count": len(clusters),
             "complete_to": None if search is None else search.complete_to,
+            "unconfirmed": 0 if search is None else search.unconfirmed,
             "truncated": search is not None and search.truncated,
         },
         "notes": list(outcomes.notes),
@@ -123,15 +124,17 @@ def not_assessed(outcomes: Outcomes) -> dict[str, str]:
 def verdict(findings: list[Finding], evidence: DatasetEvidence) -> str:
     """Return `critical`, `warning`, `sound` or `insufficient_evidence`.
 
-    Sound means that every picture of the folder was looked at and nothing was found that is worse
-    than a note; a part of the pictures proves nothing about the others.
+    Sound means that every picture of the folder was looked at, every pair that may be a copy was
+    compared, and nothing was found that is worse than a note; a part of the pictures proves
+    nothing about the others.
     """
     severities = {finding.severity for finding in findings}
     for word in ("critical", "warning"):
         if word in severities:
             return word
     looked = [image for image in evidence.images if image.looks is not None]
-    if evidence.is_limited or not looked or "images" in evidence.missing:
+    is_partial = evidence.is_limited or "images" in evidence.missing
+    if is_partial or not looked or (evidence.duplicates and evidence.duplicates.unconfirmed):
         return "insufficient_evidence"
     return "sound"
 

@@ -17,7 +17,7 @@ from aitk_core.evidence.dataset import ImageFile, Looks
 from aitk_datasets.scan.seen import METHOD, Identity, Seen
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from aitk_core.protocols import Store
 
@@ -53,10 +53,18 @@ _MIGRATIONS: Final = (
         found BLOB NOT NULL
     ) WITHOUT ROWID;
     """,
+    """
+    CREATE TABLE compared (
+        key BLOB PRIMARY KEY,
+        used_at REAL NOT NULL,
+        mismatch REAL NOT NULL
+    ) WITHOUT ROWID;
+    ALTER TABLE seen DROP COLUMN thumb;
+    """,
 )
 _COLUMNS: Final = (
     "device, inode, size_bytes, mtime_ns, format, problem, detail, width, height, orientation, "
-    "mode, frames, alpha, is_progressive, looks, prints, thumb, sha256"
+    "mode, frames, alpha, is_progressive, looks, prints, sha256"
 )
 _LOOKS: Final = struct.Struct("<11d")
 _DAY_S: Final = 86_400.0
@@ -107,7 +115,7 @@ class ScanCache:
             StoreError: The store cannot be used.
         """
         with self._store.session(_NAMESPACE, _MIGRATIONS) as database:
-            marks = ", ".join(["?"] * 20)
+            marks = ", ".join("?" * (_COLUMNS.count(",") + 3))
             database.executemany(
                 f"INSERT OR REPLACE INTO seen ({_COLUMNS}, method, used_at) "  # noqa: S608
                 f"VALUES ({marks})",
@@ -128,10 +136,41 @@ class ScanCache:
         with self._store.session(_NAMESPACE, _MIGRATIONS) as database:
             database.execute("INSERT OR REPLACE INTO search VALUES (?, ?, ?)", [key, now, found])
 
+    def mismatches(self, keys: Sequence[bytes], *, now: float) -> dict[bytes, float]:
+        """Return what comparisons of pairs gave before, by their keys.
+
+        Raises:
+            StoreError: The store cannot be used.
+        """
+        found: dict[bytes, float] = {}
+        with self._store.session(_NAMESPACE, _MIGRATIONS) as database:
+            for begin in range(0, len(keys), _AT_ONCE):
+                part = keys[begin : begin + _AT_ONCE]
+                these = f"key IN ({', '.join('?' * len(part))})"
+                rows = database.execute(
+                    f"SELECT key, mismatch FROM compared WHERE {these}",  # noqa: S608
+                    part,
+                ).fetchall()
+                found |= {bytes(key): mismatch for key, mismatch in rows}
+                database.execute(
+                    f"UPDATE compared SET used_at = ? WHERE used_at < ? AND {these}",  # noqa: S608
+                    [now, now - _DAY_S, *part],
+                )
+        return found
+
+    def keep_mismatches(self, found: Mapping[bytes, float], *, now: float) -> None:
+        """Keep what comparisons gave."""
+        with self._store.session(_NAMESPACE, _MIGRATIONS) as database:
+            database.executemany(
+                "INSERT OR REPLACE INTO compared VALUES (?, ?, ?)",
+                [(key, now, mismatch) for key, mismatch in found.items()],
+            )
+
     def forget(self, *, now: float) -> int:
         """Drop what was not used for long; return how many files that were."""
         with self._store.session(_NAMESPACE, _MIGRATIONS) as database:
-            database.execute("DELETE FROM search WHERE used_at < ?", [now - _KEEP_S])
+            for table in ("search", "compared"):
+                database.execute(f"DELETE FROM {table} WHERE used_at < ?", [now - _KEEP_S])  # noqa: S608
             return database.execute("DELETE FROM seen WHERE used_at < ?", [now - _KEEP_S]).rowcount
 
 
@@ -162,12 +201,12 @@ def _row(seen: Seen) -> tuple[Any, ...]:
     return (
         *_signed(seen.identity), file.format, file.problem, file.detail, file.width, file.height,
         file.orientation, file.mode, file.frames, file.alpha, file.is_progressive, packed,
-        seen.prints, seen.thumb, file.sha256,
+        seen.prints, file.sha256,
     )  # fmt: skip
 
 
 def _seen(row: Sequence[Any]) -> Seen:
-    device, inode, size_bytes, mtime_ns, *facts, packed, prints, thumb, sha256 = row
+    device, inode, size_bytes, mtime_ns, *facts, packed, prints, sha256 = row
     form, problem, detail, width, height, orientation, mode, frames, alpha, progressive = facts
     looks = None
     if packed is not None:
@@ -188,7 +227,6 @@ def _seen(row: Sequence[Any]) -> Seen:
             sha256=sha256,
         ),
         prints=prints,
-        thumb=thumb,
     )  # fmt: skip
 
 

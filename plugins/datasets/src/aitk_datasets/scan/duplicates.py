@@ -1,20 +1,21 @@
-"""Which pictures are the same: by bytes, by pixels, by hashes that thumbnails confirm."""
+"""Which pictures are the same: by bytes, by pixels, by hashes and what they show."""
 
 from __future__ import annotations
 
 import hashlib
-import os
+import math
 from collections import defaultdict
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from attrs import evolve, frozen
 
 from aitk_core.evidence.dataset import DuplicatePair, DuplicateSearch
-from aitk_core.pictures.confirm import SMALL_SIDE, agreement_of, turn
 from aitk_core.pictures.hashes import BYTES, MIRRORED, UPRIGHT
-from aitk_core.pictures.levels import levels_of
+from aitk_core.pictures.levels import is_candidate
+from aitk_core.pictures.sameness import SAME
 from aitk_core.pictures.search import find_pairs, find_pairs_between
+from aitk_datasets.scan.opened import BROKEN, opened_file, opened_picture
 from aitk_datasets.scan.seen import Seen
 
 if TYPE_CHECKING:
@@ -24,14 +25,13 @@ if TYPE_CHECKING:
 
     from aitk_core.pictures.search import Found
 
-METHOD: Final = 1
+METHOD: Final = 2
 """Rises whenever the same pictures give other pairs: what is cached is then void."""
 KEPT_PAIRS: Final = 20_000
 """Ours: more tell a person nothing, and weigh 4 MB."""
 _ORIENTATIONS: Final = (UPRIGHT, MIRRORED)
 _SAME_PIXELS: Final = (0, 2)
 """Bits of dd128 and p64 within which pixels are compared (datasets.md A5, levels)."""
-_READ_BYTES: Final = 1 << 20
 
 
 @frozen(kw_only=True)
@@ -63,28 +63,23 @@ def same_length(files: Iterable[Named]) -> list[Named]:
 
 def sha256_of(file: File) -> str | None:
     """Return the digest of a file's bytes, None where it cannot be read. No link is followed."""
-    flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
     try:
-        descriptor = os.open(os.path.join(file.folder, file.path), flags)  # noqa: PTH118 - str
+        with opened_file(file.folder, file.path) as opened:
+            return hashlib.file_digest(opened, "sha256").hexdigest()
     except OSError:
         return None
-    digest = hashlib.sha256()
-    with os.fdopen(descriptor, "rb") as opened:
-        while part := opened.read(_READ_BYTES):
-            digest.update(part)
-    return digest.hexdigest()
 
 
 def pixels_of(file: File) -> str | None:
     """Return the digest of a picture's size and RGB pixels, upright; None where it has none."""
-    from PIL import Image, ImageOps
+    from PIL import ImageOps
 
     try:
-        with Image.open(os.path.join(file.folder, file.path)) as image:  # noqa: PTH118 - str
+        with opened_picture(file.folder, file.path) as image:
             upright = ImageOps.exif_transpose(image).convert("RGB")
             digest = hashlib.sha256(repr(upright.size).encode())
             digest.update(upright.tobytes())
-    except (OSError, ValueError, SyntaxError, MemoryError):
+    except BROKEN:
         return None
     return digest.hexdigest()
 
@@ -105,7 +100,7 @@ def by_bytes(files: Iterable[Named], *, other: str | None = None) -> Iterator[Du
 def by_looks(
     files: Sequence[Named], *, check: Callable[[float], None] | None = None
 ) -> DuplicateSearch:
-    """Return the pairs within a folder that look alike, near or possible.
+    """Return the pairs within a folder that may show the same, all of them possible.
 
     Args:
         files: In order of their paths.
@@ -114,10 +109,11 @@ def by_looks(
     hashed = _hashed(files)
     if len(hashed) < 2:  # noqa: PLR2004 - a pair
         return DuplicateSearch(compared=len(hashed), left_out=_left_out(files))
-    hashes, smalls = _hashes(hashed), _smalls(hashed)
-    found = find_pairs(hashes, orientations=_ORIENTATIONS, check=check, max_pairs=KEPT_PAIRS)
+    found = find_pairs(
+        _hashes(hashed), orientations=_ORIENTATIONS, check=check, max_pairs=KEPT_PAIRS
+    )
     return DuplicateSearch(
-        pairs=tuple(_pairs(found, hashed, hashed, smalls, smalls)),
+        pairs=tuple(_pairs(found, hashed, hashed)),
         compared=len(hashed),
         left_out=_left_out(files),
         complete_to=found.complete_to,
@@ -133,7 +129,7 @@ def across(
     other: str,
     check: Callable[[float], None] | None = None,
 ) -> Iterator[DuplicatePair]:
-    """Yield the pairs of one picture here and one of another folder that look alike."""
+    """Yield the pairs of one picture here and one of another folder that may show the same."""
     left, right = _hashed(files), _hashed(others)
     if not left or not right:
         return
@@ -144,7 +140,7 @@ def across(
         check=check,
         max_pairs=KEPT_PAIRS,
     )
-    yield from _pairs(found, left, right, _smalls(left), _smalls(right), other=other)
+    yield from _pairs(found, left, right, other=other)
 
 
 def maybe_same_pixels(pairs: Iterable[DuplicatePair]) -> list[DuplicatePair]:
@@ -165,7 +161,7 @@ def _hashed(files: Iterable[Named]) -> list[Named]:
 
 
 def _left_out(files: Iterable[Named]) -> int:
-    return sum(1 for file in files if file.seen.thumb and not file.seen.prints)
+    return sum(1 for file in files if file.seen.file.looks is not None and not file.seen.prints)
 
 
 def _hashes(files: Sequence[Named]) -> npt.NDArray[np.uint8]:
@@ -173,49 +169,36 @@ def _hashes(files: Sequence[Named]) -> npt.NDArray[np.uint8]:
     return np.frombuffer(data, dtype=np.uint8).reshape(len(files), len(_ORIENTATIONS), BYTES)
 
 
-def _smalls(files: Sequence[Named]) -> npt.NDArray[np.uint8]:
-    data = b"".join(file.seen.thumb for file in files)
-    return np.frombuffer(data, dtype=np.uint8).reshape(len(files), SMALL_SIDE, SMALL_SIDE)
-
-
 def _pairs(
-    found: Found,
-    left: Sequence[Named],
-    right: Sequence[Named],
-    left_smalls: npt.NDArray[np.uint8],
-    right_smalls: npt.NDArray[np.uint8],
-    *,
-    other: str | None = None,
+    found: Found, left: Sequence[Named], right: Sequence[Named], *, other: str | None = None
 ) -> Iterator[DuplicatePair]:
-    for orientation in _ORIENTATIONS:
-        of_this = np.flatnonzero(found.orientation == orientation)
-        if not len(of_this):
-            continue
-        first, second = found.first[of_this], found.second[of_this]
-        differences, cosines = found.differences[of_this], found.cosines[of_this]
-        agreement = agreement_of(left_smalls[first], turn(right_smalls[second], orientation))
-        levels = levels_of(differences, cosines, agreement)
-        columns: Iterable[tuple[Any, ...]] = zip(
-            first.tolist(),
-            second.tolist(),
-            differences.tolist(),
-            cosines.tolist(),
-            agreement.correlation.tolist(),
-            levels,
-            strict=True,
+    chosen = np.flatnonzero(is_candidate(found.differences, found.cosines))
+    columns: Iterable[tuple[int, ...]] = zip(
+        found.first[chosen].tolist(),
+        found.second[chosen].tolist(),
+        found.orientation[chosen].tolist(),
+        found.differences[chosen].tolist(),
+        found.cosines[chosen].tolist(),
+        strict=True,
+    )
+    for a, b, orientation, differences, cosines in columns:
+        yield DuplicatePair(
+            first=left[a].path,
+            second=right[b].path,
+            level="possible",
+            mirrored=orientation == MIRRORED,
+            differences=differences,
+            cosines=cosines,
+            other=other,
         )
-        for a, b, dd, p, correlation, level in columns:
-            if level is not None:
-                yield DuplicatePair(
-                    first=left[a].path,
-                    second=right[b].path,
-                    level=level,
-                    mirrored=orientation == MIRRORED,
-                    differences=dd,
-                    cosines=p,
-                    correlation=round(correlation, 4),
-                    other=other,
-                )
+
+
+def confirmed(pair: DuplicatePair, mismatch: float | None) -> DuplicatePair:
+    """Return the pair as near where a comparison showed it, else as it was."""
+    if mismatch is None:
+        return pair
+    kept = None if math.isinf(mismatch) else round(mismatch, 3)
+    return evolve(pair, level="near" if mismatch <= SAME else "possible", mismatch=kept)
 
 
 def merged(

@@ -18,7 +18,6 @@ from PIL import ExifTags, Image, UnidentifiedImageError
 
 from aitk_core.convert import clean_text
 from aitk_core.evidence.dataset import ImageFile, Looks
-from aitk_core.pictures.confirm import small_of
 from aitk_core.pictures.grey import read_grey
 from aitk_core.pictures.hashes import hashes_of, is_blank
 from aitk_core.pictures.looks import looks_of
@@ -136,7 +135,6 @@ def _decoded(target: Target, file: BinaryIO, head: bytes) -> Seen:
             looks=looks,
         ),
         prints=prints,
-        thumb=small_of(grey.thumbnail).tobytes(),
     )
 
 

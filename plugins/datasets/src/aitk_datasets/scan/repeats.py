@@ -14,6 +14,7 @@ from attrs import evolve
 from aitk_core.errors import StoreError
 from aitk_core.evidence.dataset import DuplicatePair, DuplicateSearch
 from aitk_datasets.scan import duplicates
+from aitk_datasets.scan.confirm import confirmed_pairs
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -48,6 +49,8 @@ async def repeats_within(scan: Scan, files: Sequence[duplicates.Named]) -> Dupli
         return cached
     await scan.context.progress(0, None, f"comparing {len(files)} pictures")
     search = await scan.context.run(duplicates.by_looks, files)
+    judged, unconfirmed = await confirmed_pairs(scan, search.pairs, files)
+    search = evolve(search, pairs=judged, unconfirmed=unconfirmed)
     maybe = duplicates.maybe_same_pixels(search.pairs)
     paths = sorted({path for pair in maybe for path in (pair.first, pair.second)})
     tasks = [duplicates.File(folder=str(scan.folder), path=path) for path in paths]
@@ -57,7 +60,7 @@ async def repeats_within(scan: Scan, files: Sequence[duplicates.Named]) -> Dupli
             digests[path] = await anext(results)
     pairs = duplicates.merged(duplicates.by_bytes(files), search, digests)
     found = evolve(search, pairs=pairs[: duplicates.KEPT_PAIRS])
-    if "images" not in scan.missing:
+    if "images" not in scan.missing and not found.unconfirmed:
         await _keep_search(scan, key, found)
     return found
 
@@ -100,9 +103,10 @@ async def repeats_across(
     """Return the pairs of one picture here and one in another folder."""
     name = there.folder.name
     looks = await scan.context.run(lambda: list(duplicates.across(files, others, other=name)))
+    judged, _left = await confirmed_pairs(scan, looks, files, there=there, others=others)
     equal = await _equal_across(scan, files, there, others)
     same = {(pair.first, pair.second) for pair in equal}
-    return (*equal, *(pair for pair in looks if (pair.first, pair.second) not in same))
+    return (*equal, *(pair for pair in judged if (pair.first, pair.second) not in same))
 
 
 async def _equal_across(

@@ -30,5 +30,3 @@ class Seen:
     prints: bytes = b""
     """dd128 and p64 of the picture, then of its mirror image: 48 bytes. Empty: nearly plain, or
     not decoded."""
-    thumb: bytes = b""
-    """32x32 grey means, one byte each."""

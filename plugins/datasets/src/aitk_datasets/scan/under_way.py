@@ -59,9 +59,9 @@ class Scan:
             _LOG.warning("%s", error)
         self.missing["cache"] = f"{error.code}: {error}; the next scan reads everything again"
 
-    def is_late(self) -> bool:
-        """Tell whether the rest of the call is needed for the answer."""
+    def is_late(self, answer_s: float = _ANSWER_S) -> bool:
+        """Tell whether the rest of the call is needed for what comes after, so many seconds."""
         left = self.context.remaining_s()
-        if left is not None and left < _ANSWER_S:
+        if left is not None and left < answer_s:
             return True
         return self.until is not None and self.context.now() >= self.until

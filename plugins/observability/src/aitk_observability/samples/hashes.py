@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 
 from attrs import frozen
 
-from aitk_core.pictures.confirm import Small, agreement_of, small_of, turn
 from aitk_core.pictures.grey import grey_of
 from aitk_core.pictures.hashes import MIRRORED, UPRIGHT, Hash, hashes_of, is_blank
 from aitk_core.pictures.hashes import distances as bits_of
+from aitk_core.pictures.thumbnails import Small, correlations_of, small_of, turn
 
 if TYPE_CHECKING:
     from aitk_observability.samples.pixels import Pixels
@@ -56,4 +56,4 @@ def distances(one: Fingerprint, other: Fingerprint) -> tuple[int, int]:
 
 def correlation(one: Fingerprint, other: Fingerprint) -> float:
     """Return the best Pearson correlation of the thumbnails' insides over shifts by one."""
-    return float(agreement_of(one.thumb[None], other.thumb[None]).correlation[0])
+    return float(correlations_of(one.thumb[None], other.thumb[None])[0])

@@ -1,4 +1,4 @@
-"""Confirming a pair that hashes gave, by 32x32 thumbnails (datasets.md sections A5.7 and E7)."""
+"""32x32 grey thumbnails and how well they correlate (datasets.md section A5.7)."""
 
 from __future__ import annotations
 
@@ -6,13 +6,10 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import numpy.typing as npt
-from attrs import frozen
 
 from aitk_core.pictures.hashes import MIRRORED, SIDE
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from aitk_core.pictures.hashes import Thumbnail
 
 Small = npt.NDArray[np.uint8]
@@ -21,21 +18,8 @@ _Floats = npt.NDArray[np.float32]
 SMALL_SIDE: Final = 32
 """1 KiB for each picture."""
 
-_TILE: Final = 4
 _AT_ONCE: Final = 1024
 """Pairs: about 40 MiB."""
-
-
-@frozen(kw_only=True, eq=False)
-class Agreement:
-    """How well thumbnails of pairs agree; each (n,) float32."""
-
-    correlation: _Floats
-    """`ncc` of section A5.7: the best Pearson correlation of the inner 30x30 pixels over shifts by
-    -1, 0 and 1 across and down, -1 to 1. The shift is of either picture, so order is no matter."""
-    tile: _Floats
-    """Largest mean absolute difference of 64 tiles of 4x4 pixels, in standard deviations of the
-    pictures (section E7)."""
 
 
 def small_of(thumbnail: Thumbnail) -> Small:
@@ -54,22 +38,24 @@ def turn(small: Small, orientation: int) -> Small:
     return np.rot90(small, orientation % 4, axes=(-2, -1))
 
 
-def agreement_of(one: Small, other: Small) -> Agreement:
-    """Return how well pairs agree. Pairs of which one is plain agree in nothing.
+def correlations_of(one: Small, other: Small) -> npt.NDArray[np.float32]:
+    """Return `ncc` of section A5.7 for pairs of thumbnails, (n,), -1 to 1; plain ones have 0.
+
+    The best Pearson correlation of the inner 30x30 pixels over shifts by -1, 0 and 1 across and
+    down. The shift is of either picture, so order is no matter.
 
     Args:
         one: (n, 32, 32) uint8.
         other: (n, 32, 32) uint8, turned already.
     """
-    parts: Sequence[tuple[_Floats, _Floats]] = [
-        _agreement(one[start : start + _AT_ONCE], other[start : start + _AT_ONCE])
+    parts = [
+        _correlations(one[start : start + _AT_ONCE], other[start : start + _AT_ONCE])
         for start in range(0, max(len(one), 1), _AT_ONCE)
     ]
-    correlation, tile = (np.concatenate(part) for part in zip(*parts, strict=True))
-    return Agreement(correlation=correlation, tile=tile)
+    return np.concatenate(parts)
 
 
-def _agreement(one: Small, other: Small) -> tuple[_Floats, _Floats]:
+def _correlations(one: Small, other: Small) -> _Floats:
     a, b = one.astype(np.float32), other.astype(np.float32)
     best = np.full(len(a), -1.0, dtype=np.float32)
     inner_a, inner_b = _standard(_window(a, 1, 1)), _standard(_window(b, 1, 1))
@@ -78,13 +64,7 @@ def _agreement(one: Small, other: Small) -> tuple[_Floats, _Floats]:
             for inner, moved in ((inner_a, b), (inner_b, a)):
                 found = _products(inner, _standard(_window(moved, down, across)))
                 np.maximum(best, found, out=best)
-    count = SMALL_SIDE // _TILE
-    tiles = (
-        np.abs(_standard(a) - _standard(b))
-        .reshape(-1, count, _TILE, count, _TILE)
-        .mean(axis=(2, 4))
-    )
-    return best, tiles.max(axis=(1, 2))
+    return best
 
 
 def _window(small: _Floats, down: int, across: int) -> _Floats:
