@@ -130,6 +130,7 @@ def test_registration_finds_what_was_cut_off(seed: int) -> None:
         for each in (picture, cropped(picture, share, at=at))
     )
     found = register(whole, part)
+    assert found is not None
     assert (found.scale_x, found.scale_y) == pytest.approx((1 - share, 1 - share), abs=0.005)
     assert (found.shift_x, found.shift_y) == pytest.approx(
         (share * at[0], share * at[1]), abs=0.005
@@ -198,3 +199,8 @@ def test_a_picture_that_lies_beside_another_is_no_crop_of_it() -> None:
     wide = natural(6, width=640, height=500)
     left, right = wide.crop((0, 0, 580, 500)), wide.crop((60, 0, 640, 500))
     assert mismatch(left, right) > SAME
+
+
+def test_pictures_with_nothing_in_common_are_not_registered() -> None:
+    planes = [read_colours(natural(seed)).astype(np.float32).mean(axis=2) for seed in (1, 51)]
+    assert register(*planes) is None

@@ -65,7 +65,7 @@ def mismatch_of(first: Colours, second: Colours) -> float:
     if in_place <= SAME:
         return in_place
     placement = register(_light(one), _light(other))
-    if not _is_crop(placement):
+    if placement is None or not _is_crop(placement):
         return in_place
     return min(in_place, _mismatch(one, other, placement))
 
