@@ -162,3 +162,14 @@ def test_a_picture_that_was_taken_away_meanwhile_leaves_its_pairs_possible(
     data = inspect(dataset_path="cats")
     assert levels(data) == []
     assert "IMAGE_DUPLICATE_POSSIBLE" in {finding["code"] for finding in data["findings"]}
+
+
+def test_the_copy_without_a_frame_is_kept_though_it_has_fewer_pixels(
+    inspect: Inspect, tmp_path: Path
+) -> None:
+    folder = tmp_path / "sets" / "cats"
+    save(folder, "a.jpg", ImageOps.expand(picture(2), 8, (255, 255, 255)))
+    save(folder, "b.jpg", picture(2))
+    data = inspect(dataset_path="cats")
+    assert levels(data) == [("b.jpg", ["a.jpg"], "near", False)]
+    assert data["duplicates"]["clusters"][0]["why"] == "it has the most pixels within its borders"

@@ -8,6 +8,7 @@ from attrs import frozen
 
 from aitk_core.evidence.dataset import DUPLICATE_LEVELS, Duplicate
 from aitk_core.pictures.groups import group
+from aitk_core.pictures.hashes import SIDE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -37,8 +38,8 @@ def clusters_of(
 ) -> tuple[Cluster, ...]:
     """Return the groups, largest first.
 
-    The one to keep: it has a caption that a person wrote, then the most pixels, then no loss of
-    quality by being the larger file, then the first by name.
+    The one to keep: it has a caption that a person wrote, then the most pixels within its borders,
+    then no loss of quality by being the larger file, then the first by name.
 
     Args:
         evidence: Of a folder.
@@ -74,7 +75,11 @@ def _cluster(
         return caption is not None and not caption.is_empty and not caption.is_generated
 
     def pixels(image: ImageFile) -> int:
-        return (image.width or 0) * (image.height or 0)
+        borders = (0.0,) * 4 if image.looks is None else image.looks.borders
+        # A border is told by whole rows of the thumbnail, and may be nearly one row wider.
+        left, top, right, bottom = (share + 1 / SIDE if share else 0.0 for share in borders)
+        inside = (1 - left - right) * (1 - top - bottom)
+        return round((image.width or 0) * (image.height or 0) * inside)
 
     best = min(
         members,
@@ -90,7 +95,8 @@ def _cluster(
     if own_caption(best) and not all(own_caption(image) for image in others):
         why = "it has a caption"
     elif any(pixels(image) < pixels(best) for image in others):
-        why = "it has the most pixels"
+        has_frames = any(image.looks is not None and any(image.looks.borders) for image in others)
+        why = "it has the most pixels" + (" within its borders" if has_frames else "")
     elif any(image.size_bytes < best.size_bytes for image in others):
         why = "it is the largest file at equal size in pixels"
     return Cluster(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import stat
 import struct
+import warnings
 import zlib
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
@@ -24,6 +25,9 @@ BROKEN: Final = (
     Image.DecompressionBombWarning,
 )  # fmt: skip
 """What Pillow's decoders raise on damaged data, as far as is known."""
+
+# Said as a finding of the file; on the error stream it says nothing of which.
+warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 
 _FLAGS: Final = (
     os.O_RDONLY
