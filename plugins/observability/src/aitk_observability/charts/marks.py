@@ -14,10 +14,11 @@ from aitk_observability.charts.words import code_words
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from aitk_core.drawing.canvas import Marker
     from aitk_core.evidence.logscan import LogScan
     from aitk_core.evidence.records import RunEvidence
     from aitk_core.records.findings import Finding
-    from aitk_observability.charts.records import Marker, PanelName
+    from aitk_observability.charts.records import PanelName
 
 SPIKE: Final = "LOSS_BLOWUP"
 _OF_VALIDATION: Final = frozenset({"OVERFITTING", "VALIDATION_RISING"})

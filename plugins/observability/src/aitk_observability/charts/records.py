@@ -8,12 +8,12 @@ import numpy as np
 from attrs import frozen
 from numpy.typing import NDArray
 
+from aitk_core.drawing.canvas import Marker
 from aitk_observability.charts.scale import Scale
 from aitk_observability.charts.theme import Role
 
 ChartName = Literal["run", "loss", "learning_rate", "step_time", "validation_loss"]
 PanelName = Literal["loss", "learning_rate", "step_time", "validation_loss"]
-Marker = Literal["circle", "cross", "diamond", "down", "right", "square", "up"]
 
 
 @frozen(kw_only=True, eq=False)

@@ -2,28 +2,27 @@
 
 from __future__ import annotations
 
-import io
-from typing import TYPE_CHECKING, Final, Literal, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 from attrs import field, frozen
 from PIL import Image, ImageDraw
 
+from aitk_core.drawing.lettering import Lettering
+from aitk_core.drawing.sheets import MAX_BYTES, THEMES, SheetType, encode, fitted
 from aitk_core.errors import InvalidArgumentsError
 from aitk_core.evidence.samplechoice import spread
 from aitk_core.evidence.samples import SampleImage
 from aitk_core.services.redaction import Redactor
 from aitk_observability.samples.labels import plain
-from aitk_observability.samples.lettering import Lettering
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from aitk_core.evidence.samples import Pixels, SamplesEvidence
+    from aitk_core.drawing.sheets import Colours, SheetTheme
+    from aitk_core.evidence.samples import SamplesEvidence
 
-Theme = Literal["light", "dark"]
+__all__ = ["MAX_BYTES", "MAX_COLUMNS", "MAX_ROWS", "WIDTHS", "Sheet", "sample_sheet"]
 
-MAX_BYTES: Final = 1_000_000
-"""Largest sheet: what hosts take inline without cutting; ours."""
 MAX_COLUMNS: Final = 8
 MAX_ROWS: Final = 6
 WIDTHS: Final = (320, 2400)
@@ -36,28 +35,7 @@ _NARROWEST: Final = 72
 _TALLEST: Final = 2.0
 """Height of a cell over its width at most, for portraits; ours."""
 _ALT_PROMPT: Final = 80
-_QUALITIES: Final = (90, 80, 65, 45)
-_SHRINK: Final = 0.7
 _NO_TOKENS: Final = Redactor().text
-
-
-class _Colours(NamedTuple):
-    ground: str
-    cell: str
-    edge: str
-    ink: str
-    faint: str
-
-
-_THEMES: Final[dict[str, _Colours]] = {
-    # Ink on ground has a contrast of 16 and 14, faint ink of 5.6 and 6.7 (WCAG 2.2 asks for 4.5).
-    "light": _Colours(
-        ground="#ffffff", cell="#eef0f3", edge="#d0d6dc", ink="#1b1f24", faint="#59636e"
-    ),
-    "dark": _Colours(
-        ground="#16191d", cell="#24292f", edge="#3d444d", ink="#e9edf1", faint="#9aa4af"
-    ),
-}
 
 
 @frozen(kw_only=True)
@@ -66,7 +44,7 @@ class Sheet:
 
     data: bytes = field(repr=False)
     """At most `MAX_BYTES`."""
-    mime_type: Literal["image/png", "image/jpeg"]
+    mime_type: SheetType
     alt: str
     """What is in it and what was left out, one line; holds prompts, which are untrusted."""
     width: int
@@ -87,7 +65,7 @@ class _Plan:
 def sample_sheet(
     evidence: SamplesEvidence,
     *,
-    theme: Theme = "light",
+    theme: SheetTheme = "light",
     max_width: int = 1200,
     redact: Callable[[str], str] = _NO_TOKENS,
 ) -> Sheet:
@@ -108,8 +86,8 @@ def sample_sheet(
     """
     _check(theme, max_width)
     plan = _planned(evidence, (max_width - 2 * _MARGIN + _GAP) // (_NARROWEST + _GAP))
-    page = _draw(plan, _THEMES[theme], max_width, redact)
-    data, mime_type, page = _encode(page)
+    page = _draw(plan, THEMES[theme], max_width, redact)
+    data, mime_type, page = encode(page)
     return Sheet(
         data=data, mime_type=mime_type, alt=_alt(plan, redact), width=page.width, height=page.height
     )
@@ -117,7 +95,7 @@ def sample_sheet(
 
 def _check(theme: object, max_width: object) -> None:
     faults = []
-    if theme not in _THEMES:
+    if theme not in THEMES:
         faults.append({"path": "/theme", "message": f"{theme!r} is not 'light' or 'dark'"})
     least, greatest = WIDTHS
     if type(max_width) is not int or not least <= max_width <= greatest:
@@ -178,7 +156,7 @@ def _prompt_text(plan: _Plan, prompt: int) -> str | None:
 
 
 def _draw(
-    plan: _Plan, colours: _Colours, max_width: int, redact: Callable[[str], str]
+    plan: _Plan, colours: Colours, max_width: int, redact: Callable[[str], str]
 ) -> Image.Image:
     title, text, small = (Lettering(size, redact) for size in (18, 14, 12))
     columns = len(plan.steps)
@@ -228,13 +206,13 @@ def _draw_cell(
     pen: ImageDraw.ImageDraw,
     box: tuple[int, int, int, int],
     sample: SampleImage | None,
-    colours: _Colours,
+    colours: Colours,
     small: Lettering,
 ) -> None:
     left, top, right, bottom = box
     width, height = right - left + 1, bottom - top + 1
     if sample is not None and sample.pixels is not None and sample.pixels.size:
-        picture = _fitted(sample.pixels, width, height)
+        picture = fitted(Image.fromarray(sample.pixels), width, height)
         at = (left, top + (height - picture.height) // 2)
         page.paste(picture, at)
         # A black sample has an edge on dark ground, and a white one on light ground.
@@ -245,32 +223,3 @@ def _draw_cell(
     words = "missing" if sample is None else "unreadable"
     at = (left + _GAP, top + (height - small.height) // 2)
     small.write(pen, at, words, colours.faint, width - 2 * _GAP)
-
-
-def _fitted(pixels: Pixels, width: int, height: int) -> Image.Image:
-    """Return the whole picture, as large as the cell allows and never enlarged over its pixels."""
-    picture = Image.fromarray(pixels)
-    scale = min(width / picture.width, height / picture.height)
-    size = (max(1, round(picture.width * scale)), max(1, round(picture.height * scale)))
-    return picture.resize(size, Image.Resampling.LANCZOS)
-
-
-def _encode(page: Image.Image) -> tuple[bytes, Literal["image/png", "image/jpeg"], Image.Image]:
-    """Return bytes within the limit: PNG, else JPEG, ever coarser, then smaller."""
-    data = _encoded(page, "PNG")
-    if len(data) <= MAX_BYTES:
-        return data, "image/png", page
-    while True:
-        for quality in _QUALITIES:
-            # 4:4:4 keeps coloured letters and edges clean. `optimize` fails on large noise.
-            data = _encoded(page, "JPEG", quality=quality, subsampling=0)
-            if len(data) <= MAX_BYTES:
-                return data, "image/jpeg", page
-        smaller = (max(1, round(side * _SHRINK)) for side in page.size)
-        page = page.resize((next(smaller), next(smaller)), Image.Resampling.LANCZOS)
-
-
-def _encoded(page: Image.Image, kind: str, **options: int) -> bytes:
-    stream = io.BytesIO()
-    page.save(stream, kind, **options)
-    return stream.getvalue()
