@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 from functools import cache, lru_cache
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal
 
 from PIL import ImageFont
 
@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from PIL import ImageDraw
+
+Cut = Literal["end", "middle"]
 
 _ABSENT: Final = "\uffff"
 """No character, so a font draws for it what it draws for all that it lacks."""
@@ -39,7 +41,14 @@ class Lettering:
         """Of a line, in pixels."""
 
     def write(
-        self, pen: ImageDraw.ImageDraw, at: tuple[int, int], text: str, colour: str, room: int
+        self,
+        pen: ImageDraw.ImageDraw,
+        at: tuple[int, int],
+        text: str,
+        colour: str,
+        room: int,
+        *,
+        cut: Cut = "end",
     ) -> None:
         """Write one line of untrusted text, cut to fit.
 
@@ -49,27 +58,36 @@ class Lettering:
             text: Any; see `shown`.
             colour: Of the letters.
             room: Width in pixels.
+            cut: Where; names of files are told apart by their ends as often as by their beginnings.
         """
-        pen.text(at, self.fitted(text, room), fill=colour, font=self._font)
+        pen.text(at, self.fitted(text, room, cut=cut), fill=colour, font=self._font)
 
-    def fitted(self, text: str, room: int) -> str:
+    def fitted(self, text: str, room: int, *, cut: Cut = "end") -> str:
         """Return as much of the text as the room takes, with an ellipsis where it was cut."""
         # Before it is shortened, and again as it came out: an escape or a lost accent may be all
         # that hid one.
         line = self._redact(shown(self._redact(text)))
-        if self._width(line) <= room:
+        if self.width_of(line) <= room:
             return line
         low, high = 0, len(line)
         while low < high:
             middle = (low + high + 1) // 2
-            if self._width(line[:middle].rstrip() + "\u2026") <= room:
+            if self.width_of(_cut(line, middle, cut)) <= room:
                 low = middle
             else:
                 high = middle - 1
-        return line[:low].rstrip() + "\u2026"
+        return _cut(line, low, cut)
 
-    def _width(self, text: str) -> float:
+    def width_of(self, text: str) -> float:
+        """Return the width of a line in pixels, as it is given: nothing is replaced."""
         return float(self._font.getlength(text))
+
+
+def _cut(line: str, kept: int, cut: Cut) -> str:
+    if cut == "end":
+        return line[:kept].rstrip() + "\u2026"
+    ending = kept // 2
+    return line[: kept - ending].rstrip() + "\u2026" + line[len(line) - ending :].lstrip()
 
 
 def shown(text: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
+from attrs import field, frozen
 from PIL import Image
 
 if TYPE_CHECKING:
@@ -17,6 +18,19 @@ MAX_BYTES: Final = 1_000_000
 """Largest sheet: what hosts take inline without cutting; ours."""
 _QUALITIES: Final = (90, 80, 65, 45)
 _SHRINK: Final = 0.7
+
+
+@frozen(kw_only=True)
+class Sheet:
+    """An encoded picture and the text that stands for it."""
+
+    data: bytes = field(repr=False)
+    """At most `MAX_BYTES`."""
+    mime_type: SheetType
+    alt: str
+    """What is in it and what was left out, one line; may hold the words of others."""
+    width: int
+    height: int
 
 
 class Colours(NamedTuple):

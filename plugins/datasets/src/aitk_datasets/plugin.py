@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from aitk_core.hookspecs import hookimpl
-from aitk_core.specs import AnalyzerSpec, Lazy, SettingsSpec, ToolSpec
+from aitk_core.specs import AnalyzerSpec, Lazy, ResourceSpec, SettingsSpec, ToolSpec
 from aitk_datasets.arguments import (
     AutoImproveDataset,
     InspectDataset,
     ListDatasets,
     UploadDataset,
 )
+from aitk_datasets.resources import uris
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -88,6 +89,22 @@ def aitk_analyzers() -> Iterable[AnalyzerSpec]:
             analyze=Lazy(f"aitk_datasets.analyzers.{name}:analyze"),
             proofs=Lazy(f"aitk_datasets.proofs.{name}:cases"),
         )
+
+
+@hookimpl
+def aitk_resources() -> Iterable[ResourceSpec]:
+    """Declare what can be seen of each dataset."""
+    yield ResourceSpec(
+        uri=uris.SHEET,
+        name="dataset-sheet",
+        title="Sheet of a dataset's pictures",
+        description=(
+            "The pictures of one finding side by side, by its code, such as IMAGE_BLURRED; "
+            "`duplicates` shows all groups, the one to keep first."
+        ),
+        mime_type="image/jpeg",
+        read=Lazy("aitk_datasets.resources.one:read_sheet"),
+    )
 
 
 @hookimpl

@@ -22,8 +22,8 @@ async def inspect_dataset(arguments: InspectDataset, context: ToolContext) -> To
         JobNotFoundError: There is no such job.
         ConfigNotFoundError: There is no such saved config.
     """
-    from aitk_datasets.report.inspection import build, summarize
-    from aitk_datasets.scan.collect import collect_dataset
+    from aitk_datasets.inspection import inspect
+    from aitk_datasets.report.inspection import summarize
 
     target = await find_target(
         context,
@@ -31,14 +31,11 @@ async def inspect_dataset(arguments: InspectDataset, context: ToolContext) -> To
         job_id=arguments.job_id,
         config_name=arguments.config_name,
     )
-    evidence = await collect_dataset(
+    found = await inspect(
         context,
-        target.folder,
-        use=target.use,
+        target,
         max_files=arguments.max_dataset_files,
         max_seconds=arguments.max_seconds,
         against=[resolve(context, path) for path in arguments.compare_with],
     )
-    outcomes = await context.analyze("dataset", evidence)
-    data = await context.run(build, target, evidence, outcomes)
-    return ToolResult(data=data, summary=summarize(data))
+    return ToolResult(data=found.document, summary=summarize(found.document))

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from attrs import field, frozen
+from attrs import frozen
 from PIL import Image, ImageDraw
 
 from aitk_core.drawing.lettering import Lettering
-from aitk_core.drawing.sheets import MAX_BYTES, THEMES, SheetType, encode, fitted
+from aitk_core.drawing.sheets import MAX_BYTES, THEMES, Sheet, encode, fitted
 from aitk_core.errors import InvalidArgumentsError
 from aitk_core.evidence.samplechoice import spread
 from aitk_core.evidence.samples import SampleImage
@@ -36,19 +36,6 @@ _TALLEST: Final = 2.0
 """Height of a cell over its width at most, for portraits; ours."""
 _ALT_PROMPT: Final = 80
 _NO_TOKENS: Final = Redactor().text
-
-
-@frozen(kw_only=True)
-class Sheet:
-    """An encoded picture and the text that stands for it."""
-
-    data: bytes = field(repr=False)
-    """At most `MAX_BYTES`."""
-    mime_type: SheetType
-    alt: str
-    """What is in it and what was left out, one line; holds prompts, which are untrusted."""
-    width: int
-    height: int
 
 
 @frozen(kw_only=True)

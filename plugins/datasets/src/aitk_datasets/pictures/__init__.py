@@ -1,0 +1,1 @@
+"""Pictures of a folder at small size, for people to look at."""

@@ -1,0 +1,44 @@
+"""The report, the charts, the sheets and the page of one dataset."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from aitk_core.errors import NotFoundError
+from aitk_core.records.results import ResourceContent
+from aitk_datasets.pictures.thumbs import read_thumbs
+from aitk_datasets.resources.target import inspected
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from aitk_core.protocols import ToolContext
+
+
+async def read_sheet(_uri: str, parts: Mapping[str, str], context: ToolContext) -> ResourceContent:
+    """Return the sheet of a finding's pictures, or of all duplicates.
+
+    Raises:
+        NotFoundError: There is no such finding, or it names no picture.
+        AitkError: As `aitk_datasets.resources.target.inspected`.
+    """
+    from aitk_datasets.sheets.subjects import subject_named, subjects_of
+
+    found = await inspected(context, parts["name"])
+    subject = await context.run(subject_named, found, parts["code"])
+    if subject is None:
+        there = await context.run(lambda: [each.code for each in subjects_of(found)])
+        raise NotFoundError(
+            f"nothing of {parts['code'][:60]!r} was found in this dataset",
+            remedy=f"sheets there are: {', '.join(there) or 'none'}",
+            sheets=there,
+        )
+    thumbs = await read_thumbs(context, found.target.folder, subject.paths())
+
+    def draw() -> ResourceContent:
+        from aitk_datasets.sheets.draw import draw_sheet
+
+        sheet = draw_sheet(subject, thumbs, name=found.evidence.name, redact=context.redacted)
+        return ResourceContent(mime_type=sheet.mime_type, data=sheet.data)
+
+    return await context.run(draw)

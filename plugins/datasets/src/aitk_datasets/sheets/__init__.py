@@ -1,0 +1,1 @@
+"""Contact sheets: what each finding is about, as pictures side by side."""

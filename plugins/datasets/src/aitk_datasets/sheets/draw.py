@@ -1,0 +1,218 @@
+"""Draws a sheet: tiles in a grid, or a row of tiles for each group of duplicates."""
+
+from __future__ import annotations
+
+import io
+from typing import TYPE_CHECKING, Final
+
+from attrs import frozen
+from PIL import Image, ImageDraw
+
+from aitk_core.drawing.lettering import Lettering
+from aitk_core.drawing.sheets import THEMES, Colours, Sheet, encode, fitted
+from aitk_datasets.said import shown
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from aitk_core.drawing.sheets import SheetTheme
+    from aitk_datasets.pictures.thumbs import Thumb
+    from aitk_datasets.sheets.records import Example, Row, Subject
+
+WIDTH: Final = 1200
+"""Pixels: six tiles that a person recognises, and no more than a model is shown at full size."""
+COLUMNS: Final = 6
+_MARGIN: Final = 24
+_GAP: Final = 16
+_SIDE: Final = (WIDTH - 2 * _MARGIN - (COLUMNS - 1) * _GAP) // COLUMNS
+_TALL: Final = 150
+_PAD: Final = 6
+_EDGE: Final = 4
+"""Width of the frame around the one to keep."""
+_ALT_CHARS: Final = 2000
+_NAME_CHARS: Final = 300
+_KEEP: Final = "keep"
+
+
+@frozen(kw_only=True)
+class _Look:
+    """Letters and colours of one sheet."""
+
+    colours: Colours
+    title: Lettering
+    text: Lettering
+    small: Lettering
+
+
+def draw_sheet(
+    subject: Subject,
+    thumbs: Mapping[str, Thumb],
+    *,
+    name: str,
+    theme: SheetTheme = "light",
+    redact: Callable[[str], str],
+) -> Sheet:
+    """Draw what a finding is about; the same input gives the same bytes.
+
+    Blocking work of some tenths of a second.
+
+    Args:
+        subject: With at most some dozens of pictures.
+        thumbs: By path; a picture without one is drawn as a grey tile.
+        name: Of the dataset.
+        theme: For a light or a dark page.
+        redact: Takes secrets out of text; every text that is drawn goes through it.
+    """
+    look = _Look(
+        colours=THEMES[theme],
+        title=Lettering(24, redact),
+        text=Lettering(16, redact),
+        small=Lettering(14, redact),
+    )
+    tile = _tile_height(look)
+    head = _MARGIN + look.title.height + look.text.height + _GAP
+    if subject.rows:
+        heights = [_row_height(row, look, tile) for row in subject.rows]
+        tall = head + sum(heights) + _MARGIN - _GAP
+    else:
+        lines = -(-len(subject.examples) // COLUMNS)
+        tall = head + lines * (tile + _GAP) + _MARGIN - _GAP
+    page = Image.new("RGB", (WIDTH, tall), look.colours.ground)
+    pen = ImageDraw.Draw(page)
+    room = WIDTH - 2 * _MARGIN
+    look.title.write(pen, (_MARGIN, _MARGIN), subject.title, look.colours.ink, room)
+    below = _MARGIN + look.title.height
+    about = f"{_count(subject)} \N{MIDDLE DOT} {shown(name, _NAME_CHARS)}"
+    look.text.write(pen, (_MARGIN, below), about, look.colours.faint, room)
+    down = head
+    if not subject.rows:
+        _tiles(page, subject.examples, thumbs, look, down)
+    for row in subject.rows:
+        _draw_row(page, row, thumbs, look, down)
+        down += _row_height(row, look, tile)
+    data, mime_type, page = encode(page)
+    return Sheet(
+        data=data,
+        mime_type=mime_type,
+        alt=_alt(subject, name, redact),
+        width=page.width,
+        height=page.height,
+    )
+
+
+def _count(subject: Subject) -> str:
+    word = "group" if subject.rows else "picture"
+    here = len(subject.rows or subject.examples)
+    total = here + subject.more
+    plural = "" if total == 1 else "s"
+    return f"{total:,} {word}{plural}" if not subject.more else f"{here} of {total:,} {word}s"
+
+
+def _tile_height(look: _Look) -> int:
+    return _TALL + _PAD + look.text.height + look.small.height
+
+
+def _row_height(row: Row, look: _Look, tile: int) -> int:
+    lines = -(-len(row.examples) // COLUMNS)
+    return look.text.height + look.small.height + _PAD + lines * (tile + _GAP) + _PAD
+
+
+def _draw_row(
+    page: Image.Image, row: Row, thumbs: Mapping[str, Thumb], look: _Look, down: int
+) -> None:
+    pen, room = ImageDraw.Draw(page), WIDTH - 2 * _MARGIN
+    pen.line((_MARGIN, down - _PAD, WIDTH - _MARGIN, down - _PAD), fill=look.colours.edge)
+    more = f"; {row.more:,} more not shown" if row.more else ""
+    heading = f"{row.level.upper()} \N{MIDDLE DOT} {row.heading}{more}"
+    look.text.write(pen, (_MARGIN, down), heading, look.colours.ink, room)
+    down += look.text.height
+    look.small.write(pen, (_MARGIN, down), row.note, look.colours.faint, room)
+    _tiles(page, row.examples, thumbs, look, down + look.small.height + _PAD)
+
+
+def _tiles(
+    page: Image.Image,
+    examples: Sequence[Example],
+    thumbs: Mapping[str, Thumb],
+    look: _Look,
+    down: int,
+) -> None:
+    tile = _tile_height(look)
+    for place, example in enumerate(examples):
+        across, row = place % COLUMNS, place // COLUMNS
+        at = (_MARGIN + across * (_SIDE + _GAP), down + row * (tile + _GAP))
+        thumb = thumbs.get(example.path) if example.is_readable else None
+        _draw_tile(page, example, thumb, look, at)
+
+
+def _draw_tile(
+    page: Image.Image, example: Example, thumb: Thumb | None, look: _Look, at: tuple[int, int]
+) -> None:
+    pen, colours = ImageDraw.Draw(page), look.colours
+    left, top = at
+    box = (left, top, left + _SIDE - 1, top + _TALL - 1)
+    pen.rectangle(box, fill=colours.cell)
+    if thumb is not None and thumb.data:
+        with Image.open(io.BytesIO(thumb.data)) as opened:
+            picture = fitted(opened, _SIDE, _TALL)
+        corner = (left + (_SIDE - picture.width) // 2, top + (_TALL - picture.height) // 2)
+        page.paste(picture, corner)
+    else:
+        why = "in another folder" if not example.is_readable else "not read"
+        _centred(pen, thumb.why if thumb is not None else why, look, box)
+    if example.mark == _KEEP:
+        for inset in range(_EDGE):
+            frame = (left + inset, top + inset, box[2] - inset, box[3] - inset)
+            pen.rectangle(frame, outline=colours.ink)
+    else:
+        pen.rectangle(box, outline=colours.edge)
+    if example.mark:
+        _badge(pen, example.mark, look, at)
+    below = top + _TALL + _PAD
+    look.text.write(pen, (left, below), example.path, colours.ink, _SIDE, cut="middle")
+    below += look.text.height
+    look.small.write(pen, (left, below), example.words, colours.faint, _SIDE)
+
+
+def _centred(
+    pen: ImageDraw.ImageDraw, words: str, look: _Look, box: tuple[int, int, int, int]
+) -> None:
+    """Write a few words of ours into the middle of a tile, on as many lines as they need."""
+    room = _SIDE - 2 * _GAP
+    lines = [""]
+    for word in words.split():
+        longer = f"{lines[-1]} {word}".strip()
+        if lines[-1] and look.small.width_of(longer) > room:
+            lines.append(word)
+        else:
+            lines[-1] = longer
+    down = (box[1] + box[3] - len(lines) * look.small.height) // 2
+    for line in lines:
+        across = round((box[0] + box[2] - look.small.width_of(line)) / 2)
+        look.small.write(pen, (across, down), line, look.colours.faint, _SIDE)
+        down += look.small.height
+
+
+def _badge(pen: ImageDraw.ImageDraw, mark: str, look: _Look, at: tuple[int, int]) -> None:
+    words = mark.upper()
+    left, top = at
+    right = left + round(look.small.width_of(words)) + 3 * _PAD
+    bottom = top + look.small.height + _PAD
+    pen.rectangle((left, top, right, bottom), fill=look.colours.ink)
+    look.small.write(pen, (left + _PAD + 2, top + 4), words, look.colours.ground, _SIDE)
+
+
+def _alt(subject: Subject, name: str, redact: Callable[[str], str]) -> str:
+    said = [f"Sheet of {shown(redact(name), 80)}: {subject.title}, {_count(subject)}"]
+    if subject.rows:
+        for row in subject.rows:
+            tiles = ", ".join(_told(example, redact) for example in row.examples)
+            said.append(f"{row.level}, {redact(row.heading)} ({redact(row.note)}): {tiles}")
+    else:
+        said += [_told(example, redact) for example in subject.examples]
+    return shown(redact(". ".join(said) + "."), _ALT_CHARS)
+
+
+def _told(example: Example, redact: Callable[[str], str]) -> str:
+    words = [shown(redact(example.path), 60), example.mark, shown(redact(example.words), 80)]
+    return " ".join(word for word in words if word)
