@@ -95,6 +95,17 @@ def aitk_analyzers() -> Iterable[AnalyzerSpec]:
 def aitk_resources() -> Iterable[ResourceSpec]:
     """Declare what can be seen of each dataset."""
     yield ResourceSpec(
+        uri=uris.CHART,
+        name="dataset-chart",
+        title="Chart of a dataset",
+        description=(
+            "Resolution, side ratios, buckets or caption length, by the name of the chart; "
+            "overview has one of each. Buckets are those of the newest job that trains the folder."
+        ),
+        mime_type="image/png",
+        read=Lazy("aitk_datasets.resources.one:read_chart"),
+    )
+    yield ResourceSpec(
         uri=uris.SHEET,
         name="dataset-sheet",
         title="Sheet of a dataset's pictures",

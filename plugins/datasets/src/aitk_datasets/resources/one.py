@@ -8,6 +8,7 @@ from aitk_core.errors import NotFoundError
 from aitk_core.records.results import ResourceContent
 from aitk_datasets.pictures.thumbs import read_thumbs
 from aitk_datasets.resources.target import inspected
+from aitk_datasets.resources.uris import CHARTS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -40,5 +41,33 @@ async def read_sheet(_uri: str, parts: Mapping[str, str], context: ToolContext) 
 
         sheet = draw_sheet(subject, thumbs, name=found.evidence.name, redact=context.redacted)
         return ResourceContent(mime_type=sheet.mime_type, data=sheet.data)
+
+    return await context.run(draw)
+
+
+async def read_chart(_uri: str, parts: Mapping[str, str], context: ToolContext) -> ResourceContent:
+    """Return one chart as PNG.
+
+    Raises:
+        NotFoundError: There is no such chart, or nothing to draw in it.
+        AitkError: As `aitk_datasets.resources.target.inspected`.
+    """
+    which = parts["chart"]
+    if which not in CHARTS:
+        raise NotFoundError(
+            f"there is no chart {which[:60]!r}", remedy=f"charts there are: {', '.join(CHARTS)}"
+        )
+    found = await inspected(context, parts["name"])
+
+    def draw() -> ResourceContent:
+        from aitk_datasets.charts.draw import MISSING, dataset_charts
+
+        charts = dataset_charts(found.evidence, names=(which,), redact=context.redacted)
+        if not charts:
+            raise NotFoundError(
+                f"nothing to draw: {MISSING[which]}",
+                remedy="read the dataset's report, which says what is missing",
+            )
+        return ResourceContent(mime_type="image/png", data=charts[0].png)
 
     return await context.run(draw)

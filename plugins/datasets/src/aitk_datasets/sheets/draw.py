@@ -32,6 +32,11 @@ _EDGE: Final = 4
 _ALT_CHARS: Final = 2000
 _NAME_CHARS: Final = 300
 _KEEP: Final = "keep"
+_WORDS: Final = 2
+"""Columns beside a group that its words take."""
+_FEWEST: Final = 3
+"""Columns of the narrowest sheet: room for the title."""
+_MOST_LINES: Final = 6
 
 
 @frozen(kw_only=True)
@@ -69,27 +74,23 @@ def draw_sheet(
         text=Lettering(16, redact),
         small=Lettering(14, redact),
     )
-    tile = _tile_height(look)
     head = _MARGIN + look.title.height + look.text.height + _GAP
-    if subject.rows:
-        heights = [_row_height(row, look, tile) for row in subject.rows]
-        tall = head + sum(heights) + _MARGIN - _GAP
-    else:
-        lines = -(-len(subject.examples) // COLUMNS)
-        tall = head + lines * (tile + _GAP) + _MARGIN - _GAP
-    page = Image.new("RGB", (WIDTH, tall), look.colours.ground)
+    heights = [_row_height(row, look) for row in subject.rows]
+    tiles = _tiles_height(len(subject.examples), COLUMNS, look)
+    columns = min(COLUMNS, max(_FEWEST, len(subject.examples))) if not subject.rows else COLUMNS
+    width = 2 * _MARGIN + _across(columns)
+    page = Image.new("RGB", (width, head + sum(heights) + tiles + _MARGIN), look.colours.ground)
     pen = ImageDraw.Draw(page)
-    room = WIDTH - 2 * _MARGIN
+    room = width - 2 * _MARGIN
     look.title.write(pen, (_MARGIN, _MARGIN), subject.title, look.colours.ink, room)
     below = _MARGIN + look.title.height
-    about = f"{_count(subject)} \N{MIDDLE DOT} {shown(name, _NAME_CHARS)}"
+    about = f"{_count(subject)} \N{MIDDLE DOT} {shown(redact(name), _NAME_CHARS)}"
     look.text.write(pen, (_MARGIN, below), about, look.colours.faint, room)
+    _tiles(page, subject.examples, thumbs, look, (_MARGIN, head), COLUMNS)
     down = head
-    if not subject.rows:
-        _tiles(page, subject.examples, thumbs, look, down)
-    for row in subject.rows:
+    for row, height in zip(subject.rows, heights, strict=True):
         _draw_row(page, row, thumbs, look, down)
-        down += _row_height(row, look, tile)
+        down += height
     data, mime_type, page = encode(page)
     return Sheet(
         data=data,
@@ -98,6 +99,10 @@ def draw_sheet(
         width=page.width,
         height=page.height,
     )
+
+
+def _across(columns: int) -> int:
+    return columns * _SIDE + (columns - 1) * _GAP
 
 
 def _count(subject: Subject) -> str:
@@ -112,22 +117,47 @@ def _tile_height(look: _Look) -> int:
     return _TALL + _PAD + look.text.height + look.small.height
 
 
-def _row_height(row: Row, look: _Look, tile: int) -> int:
-    lines = -(-len(row.examples) // COLUMNS)
-    return look.text.height + look.small.height + _PAD + lines * (tile + _GAP) + _PAD
+def _tiles_height(count: int, columns: int, look: _Look) -> int:
+    return -(-count // columns) * (_tile_height(look) + _GAP)
+
+
+def _row_height(row: Row, look: _Look) -> int:
+    return _GAP + _tiles_height(len(row.examples), COLUMNS - _WORDS, look)
 
 
 def _draw_row(
     page: Image.Image, row: Row, thumbs: Mapping[str, Thumb], look: _Look, down: int
 ) -> None:
-    pen, room = ImageDraw.Draw(page), WIDTH - 2 * _MARGIN
-    pen.line((_MARGIN, down - _PAD, WIDTH - _MARGIN, down - _PAD), fill=look.colours.edge)
-    more = f"; {row.more:,} more not shown" if row.more else ""
-    heading = f"{row.level.upper()} \N{MIDDLE DOT} {row.heading}{more}"
-    look.text.write(pen, (_MARGIN, down), heading, look.colours.ink, room)
-    down += look.text.height
-    look.small.write(pen, (_MARGIN, down), row.note, look.colours.faint, room)
-    _tiles(page, row.examples, thumbs, look, down + look.small.height + _PAD)
+    """Draw the words of a group at the left, its pictures at the right."""
+    pen, colours = ImageDraw.Draw(page), look.colours
+    pen.line((_MARGIN, down, page.width - _MARGIN, down), fill=colours.edge)
+    down += _GAP
+    room = _across(_WORDS) - _GAP
+    left = _MARGIN + _across(_WORDS) + _GAP
+    _tiles(page, row.examples, thumbs, look, (left, down), COLUMNS - _WORDS)
+    more = f"{row.more:,} more not shown" if row.more else ""
+    look.title.write(pen, (_MARGIN, down), row.level.capitalize(), colours.ink, room)
+    down += look.title.height
+    for words, colour in (
+        (row.heading, colours.ink),
+        (row.note, colours.faint),
+        (more, colours.ink),
+    ):
+        for line in _lines(words, look.text, room):
+            look.text.write(pen, (_MARGIN, down), line, colour, room)
+            down += look.text.height
+
+
+def _lines(words: str, letters: Lettering, room: int) -> list[str]:
+    """Return words on as many lines as they need; a word that is too long is cut when written."""
+    lines: list[str] = []
+    for word in words.split():
+        longer = f"{lines[-1]} {word}" if lines else word
+        if lines and letters.width_of(longer) <= room:
+            lines[-1] = longer
+        else:
+            lines.append(word)
+    return lines[:_MOST_LINES]
 
 
 def _tiles(
@@ -135,12 +165,13 @@ def _tiles(
     examples: Sequence[Example],
     thumbs: Mapping[str, Thumb],
     look: _Look,
-    down: int,
+    corner: tuple[int, int],
+    columns: int,
 ) -> None:
     tile = _tile_height(look)
     for place, example in enumerate(examples):
-        across, row = place % COLUMNS, place // COLUMNS
-        at = (_MARGIN + across * (_SIDE + _GAP), down + row * (tile + _GAP))
+        row, across = divmod(place, columns)
+        at = (corner[0] + across * (_SIDE + _GAP), corner[1] + row * (tile + _GAP))
         thumb = thumbs.get(example.path) if example.is_readable else None
         _draw_tile(page, example, thumb, look, at)
 
@@ -154,7 +185,8 @@ def _draw_tile(
     pen.rectangle(box, fill=colours.cell)
     if thumb is not None and thumb.data:
         with Image.open(io.BytesIO(thumb.data)) as opened:
-            picture = fitted(opened, _SIDE, _TALL)
+            # A tiny picture stays tiny: that is what is to be seen of it.
+            picture = fitted(opened, min(_SIDE, opened.width), min(_TALL, opened.height))
         corner = (left + (_SIDE - picture.width) // 2, top + (_TALL - picture.height) // 2)
         page.paste(picture, corner)
     else:
@@ -162,7 +194,7 @@ def _draw_tile(
         _centred(pen, thumb.why if thumb is not None else why, look, box)
     if example.mark == _KEEP:
         for inset in range(_EDGE):
-            frame = (left + inset, top + inset, box[2] - inset, box[3] - inset)
+            frame = (left - inset, top - inset, box[2] + inset, box[3] + inset)
             pen.rectangle(frame, outline=colours.ink)
     else:
         pen.rectangle(box, outline=colours.edge)
@@ -177,15 +209,8 @@ def _draw_tile(
 def _centred(
     pen: ImageDraw.ImageDraw, words: str, look: _Look, box: tuple[int, int, int, int]
 ) -> None:
-    """Write a few words of ours into the middle of a tile, on as many lines as they need."""
-    room = _SIDE - 2 * _GAP
-    lines = [""]
-    for word in words.split():
-        longer = f"{lines[-1]} {word}".strip()
-        if lines[-1] and look.small.width_of(longer) > room:
-            lines.append(word)
-        else:
-            lines[-1] = longer
+    """Write a few words of ours into the middle of a tile."""
+    lines = _lines(words, look.small, _SIDE - 2 * _GAP)
     down = (box[1] + box[3] - len(lines) * look.small.height) // 2
     for line in lines:
         across = round((box[0] + box[2] - look.small.width_of(line)) / 2)

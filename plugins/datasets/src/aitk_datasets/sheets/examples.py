@@ -22,6 +22,7 @@ from aitk_datasets.buckets.waste import waste_of
 from aitk_datasets.captions.survey import Survey
 from aitk_datasets.captions.tokens import clip_bounds, word_bound
 from aitk_datasets.folder.names import in_quarantine
+from aitk_datasets.said import percent, shown
 from aitk_datasets.sheets.records import Example
 
 if TYPE_CHECKING:
@@ -47,8 +48,8 @@ _PROBLEMS: Final[Mapping[str, tuple[str, str]]] = {
     "IMAGE_LINKED": ("linked", "a link, not followed"),
 }
 _LABELS: Final[Mapping[str, tuple[str, Callable[[Looks], str]]]] = {
-    "IMAGE_DARK": ("dark", lambda looks: f"95 % of pixels below {looks.p95:.0f} of 255"),
-    "IMAGE_BRIGHT": ("bright", lambda looks: f"95 % of pixels above {looks.p5:.0f} of 255"),
+    "IMAGE_DARK": ("dark", lambda looks: f"95 % below {looks.p95:.0f} of 255"),
+    "IMAGE_BRIGHT": ("bright", lambda looks: f"95 % above {looks.p5:.0f} of 255"),
     "IMAGE_LOW_INFORMATION": ("low_information", lambda looks: f"contrast {looks.spread:.1f}"),
     "IMAGE_BLURRED": ("blurred", lambda looks: f"sharpest part {looks.tile_laplacian:.1f}"),
     "IMAGE_MAYBE_BLURRED": (
@@ -104,8 +105,6 @@ class Chooser:
     @cached_property
     def _by_shown(self) -> dict[str, str | None]:
         """Return the paths by what findings write for them; None where two are written alike."""
-        from aitk_datasets.said import shown
-
         found: dict[str, str | None] = {}
         for path in (*self._images, *self.evidence.unsupported):
             name = shown(path)
@@ -196,7 +195,7 @@ class Chooser:
             if max(across, down) >= least:
                 ends = (top, bottom) if down >= across else (left, right)
                 sides = "top and bottom" if down >= across else "left and right"
-                found.append((-sum(ends), image.path, f"{sum(ends):.0%} bars, {sides}"))
+                found.append((-sum(ends), image.path, f"{percent(sum(ends))} bars, {sides}"))
         return tuple(Example(path=path, words=words) for _size, path, words in sorted(found))
 
     def _by_facts(self, code: str) -> Chosen:
@@ -230,7 +229,7 @@ class Chooser:
         if code == "BUCKET_CROP_LARGE":
             cost = max(costs, key=lambda each: each.cropped.count)
             return tuple(
-                Example(path=path, words=f"\N{MINUS SIGN}{share:.0%} cropped")
+                Example(path=path, words=f"-{percent(share)} cropped")
                 for path, share in cost.cropped.pictures
             )
         if code == "BUCKET_UPSCALES":
@@ -245,7 +244,7 @@ class Chooser:
 
     def _smaller(self, cost: ResolutionCost) -> tuple[Example, ...]:
         return tuple(
-            Example(path=path, words=f"{_sized(self._images[path])}, {held:.0%} of the pixels")
+            Example(path=path, words=f"{_sized(self._images[path])} ({percent(held)})")
             for path, held in cost.smaller.pictures
         )
 
@@ -294,4 +293,4 @@ def tokens_words(text: str, use: DatasetUse | None) -> str:
 def _sized(image: ImageFile) -> str:
     if image.width is None or image.height is None:
         return ""
-    return f"{image.width:,} \N{MULTIPLICATION SIGN} {image.height:,}"
+    return f"{image.width:,} x {image.height:,}"

@@ -155,7 +155,7 @@ def _turned(pair: DuplicatePair) -> str:
 def _size(image: ImageFile) -> str:
     if image.width is None or image.height is None:
         return ""
-    return f"{image.width:,} \N{MULTIPLICATION SIGN} {image.height:,}, {_bytes(image.size_bytes)}"
+    return f"{image.width:,} x {image.height:,}, {_bytes(image.size_bytes)}"
 
 
 def _bytes(count: int) -> str:

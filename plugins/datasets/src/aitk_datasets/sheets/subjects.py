@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 EXAMPLES: Final = 24
 """Tiles of a sheet: four rows of six."""
-ROWS: Final = 12
-"""Groups of a sheet; ours, so that it stays below two screens."""
+ROWS: Final = 8
+"""Groups of a sheet; ours, so that it stays about two screens high."""
 
 
 def subjects_of(inspection: Inspection) -> Iterator[Subject]:

@@ -1,0 +1,1 @@
+"""Charts of a dataset: resolution, side ratio, buckets and caption length."""
