@@ -95,6 +95,17 @@ def aitk_analyzers() -> Iterable[AnalyzerSpec]:
 def aitk_resources() -> Iterable[ResourceSpec]:
     """Declare what can be seen of each dataset."""
     yield ResourceSpec(
+        uri=uris.PAGE,
+        name="dataset-page",
+        title="Page of a dataset",
+        description=(
+            "One HTML page for a person: verdict, findings with pictures and remedies, duplicates "
+            "side by side, charts. It holds all it needs, runs no script, and has at most 8 MB."
+        ),
+        mime_type="text/html",
+        read=Lazy("aitk_datasets.resources.one:read_page"),
+    )
+    yield ResourceSpec(
         uri=uris.CHART,
         name="dataset-chart",
         title="Chart of a dataset",

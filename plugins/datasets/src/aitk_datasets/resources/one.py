@@ -71,3 +71,18 @@ async def read_chart(_uri: str, parts: Mapping[str, str], context: ToolContext) 
         return ResourceContent(mime_type="image/png", data=charts[0].png)
 
     return await context.run(draw)
+
+
+async def read_page(_uri: str, parts: Mapping[str, str], context: ToolContext) -> ResourceContent:
+    """Return the page of the dataset, self-contained HTML.
+
+    Raises:
+        AitkError: As `aitk_datasets.resources.target.inspected`.
+    """
+    from aitk_datasets.page.build import build_page, page_paths
+
+    found = await inspected(context, parts["name"])
+    paths = await context.run(page_paths, found)
+    thumbs = await read_thumbs(context, found.target.folder, paths)
+    page = await context.run(lambda: build_page(found, thumbs, redact=context.redacted))
+    return ResourceContent(mime_type="text/html", text=page.decode())
