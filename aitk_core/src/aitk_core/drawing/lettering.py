@@ -80,6 +80,9 @@ class Lettering:
 
     def width_of(self, text: str) -> float:
         """Return the width of a line in pixels, as it is given: nothing is replaced."""
+        return self._width(text)
+
+    def _width(self, text: str) -> float:
         return float(self._font.getlength(text))
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from attrs import frozen
 
 from aitk_core.arguments import arg
@@ -41,6 +43,9 @@ class InspectDataset:
         "call. Default: as long as the call may take.",
         minimum=1,
         maximum=3600,
+    )
+    charts: Literal["auto", "light", "dark", "none"] = arg(
+        "auto", description="Charts and sheets of pictures; auto: where the client takes images."
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Final
 
 from aitk_core.hookspecs import hookimpl
 from aitk_core.specs import AnalyzerSpec, Lazy, ResourceSpec, SettingsSpec, ToolSpec
@@ -17,6 +17,8 @@ from aitk_datasets.resources import uris
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from importlib.resources.abc import Traversable
+
+_COMPLETE: Final[Lazy[Any]] = Lazy("aitk_datasets.resources.all:complete")
 
 
 @hookimpl
@@ -93,7 +95,27 @@ def aitk_analyzers() -> Iterable[AnalyzerSpec]:
 
 @hookimpl
 def aitk_resources() -> Iterable[ResourceSpec]:
-    """Declare what can be seen of each dataset."""
+    """Declare the list of datasets, and what can be seen of each."""
+    yield ResourceSpec(
+        uri=uris.DATASETS,
+        name="datasets",
+        title="Datasets",
+        description="The folders below the datasets root, and the URIs of each one's resources.",
+        mime_type="application/json",
+        read=Lazy("aitk_datasets.resources.all:read_datasets"),
+    )
+    yield ResourceSpec(
+        uri=uris.REPORT,
+        name="dataset-report",
+        title="Check of a dataset",
+        description=(
+            "What inspect-dataset answers for a folder directly below the datasets root, read as "
+            "by the newest job that trains it."
+        ),
+        mime_type="application/json",
+        read=Lazy("aitk_datasets.resources.all:read_report"),
+        complete=_COMPLETE,
+    )
     yield ResourceSpec(
         uri=uris.PAGE,
         name="dataset-page",
@@ -104,6 +126,7 @@ def aitk_resources() -> Iterable[ResourceSpec]:
         ),
         mime_type="text/html",
         read=Lazy("aitk_datasets.resources.one:read_page"),
+        complete=_COMPLETE,
     )
     yield ResourceSpec(
         uri=uris.CHART,
@@ -115,6 +138,7 @@ def aitk_resources() -> Iterable[ResourceSpec]:
         ),
         mime_type="image/png",
         read=Lazy("aitk_datasets.resources.one:read_chart"),
+        complete=_COMPLETE,
     )
     yield ResourceSpec(
         uri=uris.SHEET,
@@ -126,6 +150,7 @@ def aitk_resources() -> Iterable[ResourceSpec]:
         ),
         mime_type="image/jpeg",
         read=Lazy("aitk_datasets.resources.one:read_sheet"),
+        complete=_COMPLETE,
     )
 
 

@@ -94,7 +94,7 @@ def aspect_panels(evidence: DatasetEvidence) -> tuple[Panel, ...]:
     shown = [one for one in sorted(_RATIOS) if scale.low <= one[0] <= scale.high]
     tall, wide = int((ratios < 1).sum()), int((ratios > 1).sum())
     split = f"{tall:,} portrait, {len(ratios) - tall - wide:,} square, {wide:,} landscape"
-    edges = np.geomspace(scale.low, scale.high, _BINS + 1)
+    edges = _log_edges(scale)
     panel = Histogram(
         heading="Side ratio",
         unit="width : height",
@@ -225,7 +225,7 @@ def _histogram(
     if top is None and low > 0 and high / low >= _LOG_RATIO:
         # At the end, room for the last rule's label.
         scale = Scale(low=low / 1.1, high=high * (high / low) ** _ROOM, log=True)
-        edges = np.geomspace(scale.low, scale.high, _BINS + 1)
+        edges = _log_edges(scale)
     else:
         edges = _linear_edges(0.0 if top is not None else low, min(high, top or high))
         scale = Scale(low=float(edges[0]), high=float(edges[-1]))
@@ -251,6 +251,10 @@ def _labels(scale: Scale, ticks: tuple[float, ...]) -> tuple[str, ...]:
     return tuple(
         f"{tick:,.4f}".rstrip("0").rstrip(".") if tick < 1 else f"{tick:,.0f}" for tick in ticks
     )
+
+
+def _log_edges(scale: Scale) -> NDArray[np.float64]:
+    return np.asarray(np.geomspace(scale.low, scale.high, _BINS + 1), dtype=np.float64)
 
 
 def _linear_edges(low: float, high: float) -> NDArray[np.float64]:

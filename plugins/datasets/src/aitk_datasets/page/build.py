@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 from attrs import evolve
 
+from aitk_core.records.findings import SEVERITIES
 from aitk_datasets.charts.draw import MISSING, NAMES, OVERVIEW, dataset_charts
 from aitk_datasets.page.parts import Pieces
 from aitk_datasets.page.style import STYLE
-from aitk_datasets.said import counted
+from aitk_datasets.said import counted, percent
 from aitk_datasets.sheets.groups import CODES
 from aitk_datasets.sheets.subjects import duplicates_of, subjects_of, title_of
 
@@ -133,15 +134,16 @@ def _numbers(inspection: Inspection) -> Iterator[tuple[str, str]]:
 
 
 def _contents(inspection: Inspection) -> str:
-    items = "".join(
-        f'<li><a href="#{finding.code}"><span class="{finding.severity}">'
-        f"{finding.severity}</span> {title_of(finding.code)}</a></li>"
-        for finding in _unique(inspection.findings)[:_FINDINGS]
-    )
-    extra = '<li><a href="#duplicates">Duplicates side by side</a></li>'
-    extra += '<li><a href="#charts">Charts</a></li>'
-    listed = f'<ul class="contents">{items}{extra}</ul>'
-    return f'<nav aria-label="Contents"><h2>Contents</h2>{listed}</nav>'
+    found = _unique(inspection.findings)[:_FINDINGS]
+    lists = []
+    for severity in reversed(SEVERITIES):
+        these = [finding.code for finding in found if finding.severity == severity]
+        items = "".join(f'<li><a href="#{code}">{title_of(code)}</a></li>' for code in these)
+        if items:
+            heading = f"{_SIGNS.get(severity, '')} {severity.capitalize()} ({len(these)})".strip()
+            lists.append(f'<h3 class="{severity}">{heading}</h3><ul class="contents">{items}</ul>')
+    there = '<a href="#duplicates">Duplicates side by side</a>, <a href="#charts">charts</a>'
+    return f'<nav aria-label="Contents"><h2>Contents</h2><p>{there}</p>{"".join(lists)}</nav>'
 
 
 def _unique(findings: Sequence[Finding]) -> list[Finding]:
@@ -174,7 +176,12 @@ def _finding(finding: Finding, subject: Subject | None, pieces: Pieces, *, is_fi
         f'<span class="{finding.severity}">{severity}</span> {title_of(finding.code)} '
         f"<code>{finding.code}</code>"
     )
-    said = [f"<article{anchor}><h3>{heading}</h3>", f"<p>{pieces.text(finding.message)}</p>"]
+    message = finding.message[:1].upper() + finding.message[1:]
+    said = [
+        f"<article{anchor}><h3>{heading}</h3>",
+        f"<p>{pieces.text(message)}</p>",
+        f'<p class="faint">{pieces.text(_evidence(finding))}</p>',
+    ]
     said.append(_listed("What to do", [one.action for one in finding.remedies], pieces))
     said.append(_listed("Not known", finding.unknown, pieces))
     if finding.code in CODES and finding.code != "DATASET_LEAK":
@@ -188,12 +195,36 @@ def _finding(finding: Finding, subject: Subject | None, pieces: Pieces, *, is_fi
     return "".join(said) + "</article>"
 
 
+def _evidence(finding: Finding) -> str:
+    """Return what a finding rests on: estimate, interval, n, method, false alarms."""
+    said = []
+    estimate = finding.estimate
+    if estimate is not None and estimate.value is not None:
+        is_share = estimate.unit.startswith("share of ")
+
+        def written(value: float) -> str:
+            return percent(value) if is_share else f"{value:g}"
+
+        words = f"{written(estimate.value)} {estimate.unit.removeprefix('share ')}"
+        if estimate.low is not None and estimate.high is not None and estimate.level is not None:
+            interval = f"{written(estimate.low)} to {written(estimate.high)}"
+            words += f" ({interval} at {estimate.level:.0%})"
+        said.append(words)
+    if finding.n is not None:
+        said.append(f"n = {finding.n:,}")
+    said.append(f"method {finding.method}")
+    rate = finding.false_alarm_rate
+    if rate is not None and rate.rate is not None:
+        said.append(f"false alarms {rate.rate:.2g} {rate.unit}")
+    return "; ".join(said)
+
+
 def _listed(title: str, items: Sequence[str], pieces: Pieces) -> str:
     if not items:
         return ""
     shown = "".join(f"<li>{pieces.text(item, _LISTED_CHARS)}</li>" for item in items[:_LISTED])
     more = f"<li>and {len(items) - _LISTED} more</li>" if len(items) > _LISTED else ""
-    return f'<p class="faint">{title}:</p><ul>{shown}{more}</ul>'
+    return f"<h4>{title}</h4><ul>{shown}{more}</ul>"
 
 
 def _groups(inspection: Inspection, pieces: Pieces) -> str:

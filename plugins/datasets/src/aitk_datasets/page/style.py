@@ -16,6 +16,7 @@ color:var(--ink);font:16px/1.5 system-ui,sans-serif;overflow-wrap:anywhere}
 h1{font-size:1.8rem;line-height:1.2;margin:0 0 .5rem}
 h2{font-size:1.35rem;margin:3rem 0 1rem;padding-bottom:.35rem;border-bottom:1px solid var(--edge)}
 h3{font-size:1.05rem;margin:0 0 .35rem}
+h4{font-size:.95rem;margin:.75rem 0 .1rem}
 p,ul,dl{margin:0 0 .75rem}
 a{color:var(--link)}
 code{font:.85em ui-monospace,monospace;color:var(--faint);font-weight:400}
@@ -27,7 +28,7 @@ code{font:.85em ui-monospace,monospace;color:var(--faint);font-weight:400}
 padding:.6rem .8rem}
 .numbers dt{font-size:.85rem;color:var(--faint)}
 .numbers dd{margin:0;font-size:1.2rem;font-weight:600}
-.contents{columns:18rem;padding-left:1.2rem;font-size:.95rem}
+.contents{columns:15rem;padding-left:1.2rem;font-size:.95rem}
 article{margin:0 0 1.5rem;padding:1rem 1.1rem;background:var(--panel);border:1px solid var(--edge);
 border-radius:.5rem}
 article>p{max-width:48rem}
@@ -38,7 +39,7 @@ list-style:none;padding:0!important;margin:.9rem 0 0}
 figure{margin:0}
 .frame{position:relative;display:flex;align-items:center;justify-content:center;
 aspect-ratio:4/3;background:var(--cell);border:1px solid var(--edge)}
-.frame img{max-width:100%;max-height:100%;display:block;position:absolute;inset:0;margin:auto}
+.frame img{position:absolute;inset:0;width:100%;height:100%;object-fit:scale-down}
 .frame span{padding:.5rem;text-align:center;font-size:.85rem;color:var(--faint)}
 .keep .frame{outline:4px solid var(--ink)}
 .frame .mark{position:absolute;left:0;top:0;background:var(--ink);color:var(--ground);

@@ -87,6 +87,24 @@ _FACTS: Final[Mapping[str, tuple[Callable[[ImageFile], bool], Callable[[ImageFil
     ),
 }
 
+_BY_SIDES: Final = (
+    "ASPECT_EXTREME",
+    "BUCKET_CROP_LARGE",
+    "BUCKET_UPSCALES",
+    "IMAGE_SMALLER_THAN_TARGET",
+)
+RULED: Final = (
+    *_PROBLEMS,
+    *_LABELS,
+    *_FACTS,
+    *_BY_SIDES,
+    "CAPTION_EMPTY",
+    "CAPTION_MISSING",
+    "IMAGE_BORDERED",
+    "UNSUPPORTED_FILES",
+)
+"""Codes whose pictures are chosen here."""
+
 
 @frozen(kw_only=True, slots=False)
 class Chooser:
@@ -220,7 +238,7 @@ class Chooser:
             ]
             extreme.sort(key=lambda each: (each[0], each[1].path))
             return tuple(Example(path=image.path, words=_sized(image)) for _, image in extreme)
-        if not code.startswith(("BUCKET_", "IMAGE_SMALLER")) or self._waste is None:
+        if code not in _BY_SIDES or self._waste is None:
             return None
         return self._by_cost(code, self._waste)
 
@@ -238,9 +256,7 @@ class Chooser:
                 Example(path=path, words=f"enlarged {factor:.1f} times")
                 for path, factor in cost.enlarged.pictures
             )
-        if code == "IMAGE_SMALLER_THAN_TARGET":
-            return self._smaller(max(costs, key=lambda each: each.resolution))
-        return ()
+        return self._smaller(max(costs, key=lambda each: each.resolution))
 
     def _smaller(self, cost: ResolutionCost) -> tuple[Example, ...]:
         return tuple(

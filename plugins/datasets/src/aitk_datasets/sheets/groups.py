@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from aitk_datasets.duplicates import clusters_of
+from aitk_core.evidence.dataset import DUPLICATE_LEVELS
+from aitk_datasets.duplicates import SURE, clusters_of
 from aitk_datasets.said import counted, shown
 from aitk_datasets.sheets.records import Example, Row
 
@@ -48,9 +49,7 @@ def rows_of(evidence: DatasetEvidence, code: str) -> tuple[Row, ...]:
         code: One of `CODES`, or `ALL`.
     """
     if code == ALL:
-        sure = ("exact_file", "exact_pixels", "near")
-        rows = [row for level in sure for row in _clusters(evidence, level)]
-        return (*rows, *_pairs(evidence, "possible"))
+        return (*_clusters(evidence, *SURE), *_pairs(evidence, "possible"))
     if code == "DATASET_LEAK":
         return _leaks(evidence)
     level = CODES[code]
@@ -59,16 +58,15 @@ def rows_of(evidence: DatasetEvidence, code: str) -> tuple[Row, ...]:
     return _clusters(evidence, level)
 
 
-def _clusters(evidence: DatasetEvidence, level: str) -> tuple[Row, ...]:
+def _clusters(evidence: DatasetEvidence, *levels: Duplicate) -> tuple[Row, ...]:
+    """Return the groups of these levels, the surest level first, within it the largest."""
     images = {image.path: image for image in evidence.images}
     search = evidence.duplicates
     pairs = () if search is None else search.pairs
     mirrored = {(pair.first, pair.second) for pair in pairs if pair.mirrored and pair.other is None}
-    return tuple(
-        _row(cluster, images, mirrored)
-        for cluster in clusters_of(evidence)
-        if cluster.level == level
-    )
+    clusters = [cluster for cluster in clusters_of(evidence) if cluster.level in levels]
+    clusters.sort(key=lambda cluster: DUPLICATE_LEVELS.index(cluster.level))
+    return tuple(_row(cluster, images, mirrored) for cluster in clusters)
 
 
 def _row(cluster: Cluster, images: Mapping[str, ImageFile], mirrored: set[tuple[str, str]]) -> Row:

@@ -16,6 +16,14 @@ if TYPE_CHECKING:
 
 EXAMPLES: Final = 24
 """Tiles of a sheet: four rows of six."""
+_WRITTEN: Final = {
+    "BOM": "BOM",
+    "CMYK": "CMYK",
+    "EXIF": "EXIF",
+    "UTF8": "UTF-8",
+    "WEBP": "WebP",
+}
+"""Parts of codes that are not written in small letters."""
 ROWS: Final = 8
 """Groups of a sheet; ours, so that it stays about two screens high."""
 
@@ -69,4 +77,5 @@ def _subject(inspection: Inspection, chooser: Chooser, finding: Finding) -> Subj
 
 def title_of(code: str) -> str:
     """Return a code in words: `IMAGE_MAYBE_BLURRED` is `Image maybe blurred`."""
-    return code.replace("_", " ").capitalize()
+    first, *rest = (_WRITTEN.get(word, word.lower()) for word in code.split("_"))
+    return " ".join((first[:1].upper() + first[1:], *rest))

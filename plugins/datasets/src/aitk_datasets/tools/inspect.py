@@ -23,6 +23,7 @@ async def inspect_dataset(arguments: InspectDataset, context: ToolContext) -> To
         ConfigNotFoundError: There is no such saved config.
     """
     from aitk_datasets.inspection import inspect
+    from aitk_datasets.report.blocks import links, pictures
     from aitk_datasets.report.inspection import summarize
 
     target = await find_target(
@@ -38,4 +39,5 @@ async def inspect_dataset(arguments: InspectDataset, context: ToolContext) -> To
         max_seconds=arguments.max_seconds,
         against=[resolve(context, path) for path in arguments.compare_with],
     )
-    return ToolResult(data=found.document, summary=summarize(found.document))
+    blocks = (*await pictures(arguments.charts, found, context), *await links(found, context))
+    return ToolResult(data=found.document, summary=summarize(found.document), blocks=blocks)
