@@ -115,10 +115,10 @@ def _chart(
     columns = 2 if len(panels) > 1 and name == OVERVIEW else 1
     rows = -(-len(panels) // columns)
     height = _TOP + rows * _TALL + (rows - 1) * _GAP + _MARGIN
-    looked = len(evidence.images)
     of = f" of {evidence.found_images:,}" if evidence.is_limited else ""
+    plural = "" if evidence.found_images == 1 else "s"
     subject = one_line(redact(evidence.name), _NAME_CHARS) or "(no name)"
-    title = f"{subject}: {what} (n = {looked:,}{of} pictures)"
+    title = f"{subject}: {what} (n = {len(evidence.images):,}{of} picture{plural})"
     wide = (WIDTH - 2 * _MARGIN - (columns - 1) * 2 * _GAP) / columns
     with drawing.DRAWING:
         canvas = drawing.Canvas(

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 _BINS: Final = 24
 """Ours: bars at most; more than thirty pixels each in a chart 1000 wide."""
+_LEAST_BINS: Final = 4
 _LOG_RATIO: Final = 8.0
 """Ours: from three doublings on, smaller values would lie in one bar of a linear axis."""
 _ROOM: Final = 0.12
@@ -262,10 +263,10 @@ def _linear_edges(low: float, high: float) -> NDArray[np.float64]:
     begin = 0.0 if low <= high / 2 else low
     width = _round_width((high - begin) * (1 + _ROOM) or high or 1.0)
     first = math.floor(begin / width)
-    count = max(4, math.floor(high / width) - first + 1)
-    count = max(count, math.ceil((high * (1 + _ROOM) - begin * _ROOM) / width) - first)
-    edges: NDArray[np.float64] = (first + np.arange(count + 1)) * width
-    return edges
+    # The greatest value lies inside the last column, and some room behind it.
+    end = high + _ROOM * (high - begin)
+    last = max(first + _LEAST_BINS, math.floor(high / width) + 1, math.ceil(end / width))
+    return np.asarray(np.arange(first, last + 1) * width, dtype=np.float64)
 
 
 def _round_width(length: float) -> float:

@@ -271,7 +271,7 @@ def _charts(inspection: Inspection, pieces: Pieces) -> str:
 
 def _unseen(inspection: Inspection, pieces: Pieces) -> str:
     document: Mapping[str, Any] = inspection.document
-    rows = [*document["not_assessed"].items(), *document["scan"]["not_read"].items()]
+    rows = [*document["not_assessed"].items(), *inspection.evidence.missing.items()]
     if not rows:
         return ""
     items = "".join(

@@ -88,9 +88,10 @@ def thumb_of(task: Task) -> Thumb:
         descriptor = _opened(task.folder, task.path)
     except OSError:
         return Thumb(why="not read: gone, a link, or no permission")
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        return Thumb(why="no regular file")
     with os.fdopen(descriptor, "rb") as file:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            return Thumb(why="no regular file")
         try:
             return _small(file)
         except (Image.DecompressionBombError, Image.DecompressionBombWarning):

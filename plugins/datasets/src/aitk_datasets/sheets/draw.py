@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 from attrs import frozen
@@ -13,7 +14,7 @@ from aitk_core.drawing.sheets import THEMES, Colours, Sheet, encode, fitted
 from aitk_datasets.said import shown
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from aitk_core.drawing.sheets import SheetTheme
     from aitk_datasets.pictures.thumbs import Thumb
@@ -44,6 +45,7 @@ class _Look:
     """Letters and colours of one sheet."""
 
     colours: Colours
+    redact: Callable[[str], str]
     title: Lettering
     text: Lettering
     small: Lettering
@@ -70,6 +72,7 @@ def draw_sheet(
     """
     look = _Look(
         colours=THEMES[theme],
+        redact=redact,
         title=Lettering(24, redact),
         text=Lettering(16, redact),
         small=Lettering(14, redact),
@@ -143,7 +146,9 @@ def _draw_row(
         (row.note, colours.faint),
         (more, colours.ink),
     ):
-        for line in _lines(words, look.text, room):
+        # On several lines, a secret would no longer be known as one.
+        whole = shown(look.redact(shown(look.redact(words), _NAME_CHARS)), _NAME_CHARS)
+        for line in _lines(whole, look.text, room):
             look.text.write(pen, (_MARGIN, down), line, colour, room)
             down += look.text.height
 

@@ -35,7 +35,8 @@ if TYPE_CHECKING:
 Chosen = tuple[Example, ...] | None
 """None where the code has no rule here."""
 
-_CAPTION_CHARS: Final = 60
+_CAPTION_CHARS: Final = 2000
+"""Far more than any tile shows."""
 _SHARE: Final = "share of the pictures"
 """How the unit of an estimate begins that counts the pictures of a finding."""
 _PROBLEMS: Final[Mapping[str, tuple[str, str]]] = {
@@ -285,17 +286,8 @@ class Chooser:
             return "" if image is None else _sized(image)
         if finding.code in ("CAPTION_TOO_LONG", "CAPTION_NEAR_LIMIT"):
             return tokens_words(caption.text, self.evidence.use)
-        # The marks tell a quotation from what is ours.
-        return f"\u201c{_beginning(caption.text)}\u201d"
-
-
-def _beginning(text: str) -> str:
-    line = " ".join(text[: 4 * _CAPTION_CHARS].split())
-    return (
-        line
-        if len(line) <= _CAPTION_CHARS
-        else f"{line[:_CAPTION_CHARS].rstrip()}\N{HORIZONTAL ELLIPSIS}"
-    )
+        # Cut where it is shown: a part of a secret would not be known as one.
+        return f"\u201c{caption.text[:_CAPTION_CHARS]}\u201d"
 
 
 def tokens_words(text: str, use: DatasetUse | None) -> str:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from aitk_core.evidence.dataset import DUPLICATE_LEVELS
 from aitk_datasets.duplicates import SURE, clusters_of
-from aitk_datasets.said import counted, shown
+from aitk_datasets.said import counted
 from aitk_datasets.sheets.records import Example, Row
 
 if TYPE_CHECKING:
@@ -126,14 +126,14 @@ def _leaks(evidence: DatasetEvidence) -> tuple[Row, ...]:
     pairs: Sequence[DuplicatePair] = () if search is None else search.pairs
     return tuple(
         Row(
-            heading=f"trained here and in {shown(pair.other, 60)}",
+            heading=f"trained here and in {pair.other}",
             level=LEVELS[pair.level],
             note=f"take it out of one of the two folders; {_SAID[pair.level]}",
             examples=(
                 Example(path=pair.first, words=_size(images[pair.first]), mark="here"),
                 Example(
                     path=pair.second,
-                    words=f"in {shown(pair.other, 60)}",
+                    words=f"in {pair.other}",
                     mark=_turned(pair) or "there",
                     is_readable=False,
                 ),

@@ -24,7 +24,7 @@ class Row:
     """Pictures that belong together."""
 
     heading: str
-    """`3 pictures, nearly the same`."""
+    """`3 pictures, nearly the same`; may name a folder, which is untrusted."""
     level: str
     """`exact`, `near`, `possible` or `leak`."""
     note: str = ""
