@@ -172,7 +172,8 @@ def caption_panels(evidence: DatasetEvidence) -> tuple[Panel, ...]:
         unit="tokens, estimated" if is_clip else "tokens at least",
         rules=(Rule(value=float(most), label=f"limit {most}: {whose[encoder]}", is_limit=True),),
         note=f"n = {len(prompts):,} captions with text, {how}; median {np.median(values):,.0f}, "
-        f"longest {values.max():,.0f}; {over:,} over the limit",
+        f"longest {values.max():,.0f}; {over:,} over the limit"
+        + (" by the estimate" if is_clip else ""),
         counted_as="captions",
         top=max(2.0 * most, 1.1 * float(np.quantile(values, _TYPICAL))),
     )

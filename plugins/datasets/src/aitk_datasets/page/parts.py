@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 TEXT_CHARS: Final = 1000
 _NAME_CHARS: Final = 120
 _WORDS_CHARS: Final = 120
+_PATH_CHARS: Final = 1024
+_SHOWN_PATH_CHARS: Final = 60
 _SMALL: Final = 200
 """Pixels of the longer side of an example; groups of duplicates are shown as they are."""
 _QUALITY: Final = 72
@@ -44,6 +46,17 @@ class Pieces:
         """Return what others wrote, kept from turning the direction of the text around it."""
         return f"<bdi>{self.text(text, limit)}</bdi>"
 
+    def path(self, path: str) -> str:
+        """Return a file's name, its middle cut out where it is long.
+
+        Names are told apart by their ends as often as by their beginnings.
+        """
+        whole = self.redact(shown(self.redact(path), _PATH_CHARS))
+        if len(whole) > _SHOWN_PATH_CHARS:
+            half = _SHOWN_PATH_CHARS // 2
+            whole = f"{whole[:half]}\N{HORIZONTAL ELLIPSIS}{whole[-half:]}"
+        return f"<bdi>{html.escape(whole)}</bdi>"
+
     def uri(self, data: bytes, mime_type: str) -> str | None:
         """Return a data URI, or None where there is no room for it."""
         encoded = base64.b64encode(data).decode("ascii")
@@ -63,7 +76,7 @@ class Pieces:
         words = f"<small>{self.name(example.words, _WORDS_CHARS)}</small>" if example.words else ""
         return (
             f'<li{kind}><figure><div class="frame">{mark}{self._picture(example, is_large)}</div>'
-            f"<figcaption>{self.name(example.path)}{words}</figcaption></figure></li>"
+            f"<figcaption>{self.path(example.path)}{words}</figcaption></figure></li>"
         )
 
     def _picture(self, example: Example, is_large: bool) -> str:  # noqa: FBT001 - private
