@@ -64,6 +64,19 @@ def test_a_tool_may_use_another_by_name() -> None:
     assert call_fake(application, "outer").data == {"got": {"x": 1}}
 
 
+def test_a_tool_that_is_used_by_another_draws_for_no_client() -> None:
+    async def look(_arguments: Any, context: ToolContext) -> ToolResult:
+        return ToolResult(data={"shows": context.shows_images})
+
+    async def use(dispatcher: Dispatcher, session: Session) -> tuple[Any, Any]:
+        shown = evolve(session, shows_images=True)
+        direct = await dispatcher.call("look", {}, shown)
+        return direct.data, (await dispatcher.call("outer", {}, shown)).data
+
+    application = fake_application(calling("look"), fake_tool(look, "look"))
+    assert with_dispatcher(application, use) == ({"shows": True}, {"shows": False})
+
+
 def test_a_read_only_caller_reaches_no_writing_tool_through_another() -> None:
     changed: list[str] = []
 

@@ -7,7 +7,7 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from aitk_core.backend.protocol import Backend
 from aitk_core.errors import MissingCapabilityError
@@ -176,8 +176,10 @@ class CallContext:
 
     async def call_tool(self, name: str, arguments: JsonObject) -> ToolResult:
         """Use another installed tool, under this call's policy and deadline."""
+        # The answer goes to a tool: pictures that nobody asked for would be drawn for nothing.
+        session = evolve(self.session, shows_images=False)
         return await self.services.call_tool(
-            name, arguments, self.session, deadline=self.deadline, clock=self.clock
+            name, arguments, session, deadline=self.deadline, clock=self.clock
         )
 
     def offers(self, tool: str) -> bool:

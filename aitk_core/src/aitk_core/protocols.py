@@ -196,7 +196,10 @@ class ToolContext(Protocol):
         ...
 
     async def call_tool(self, name: str, arguments: JsonObject) -> ToolResult:
-        """Use another installed tool by name, under this call's policy and deadline."""
+        """Use another installed tool by name, under this call's policy and deadline.
+
+        The answer comes to you, so it holds pictures only where the arguments ask for them.
+        """
         ...
 
     def offers(self, tool: str) -> bool:
