@@ -31,6 +31,8 @@ _PICTURE_BYTES: Final = 5_000_000
 _FINDINGS: Final = 60
 _EXAMPLES: Final = 12
 _GROUPS: Final = 40
+_PICTURES: Final = 600
+"""Pictures that are decoded for one page; ours, about ten seconds of work."""
 _LISTED: Final = 4
 """Remedies, and things not known, of one finding."""
 _LISTED_CHARS: Final = 300
@@ -51,7 +53,8 @@ def page_paths(inspection: Inspection) -> list[str]:
     groups = duplicates_of(inspection, _GROUPS)
     subjects = [_cut(subject) for subject in subjects_of(inspection)]
     shown = [*((groups,) if groups is not None else ()), *subjects[:_FINDINGS]]
-    return list(dict.fromkeys(path for subject in shown for path in subject.paths()))
+    paths = dict.fromkeys(path for subject in shown for path in subject.paths())
+    return list(paths)[:_PICTURES]
 
 
 def build_page(
@@ -259,6 +262,8 @@ def _charts(inspection: Inspection, pieces: Pieces) -> str:
     parts = []
     for day, night in zip(light, dark, strict=True):
         uris = pieces.uri(day.png, "image/png"), pieces.uri(night.png, "image/png")
+        if None in uris:
+            continue
         parts.append(
             f'<figure class="chart"><picture><source media="(prefers-color-scheme:dark)" '
             f'srcset="{uris[1]}"><img src="{uris[0]}" alt="{pieces.text(day.alt, 2000)}" '

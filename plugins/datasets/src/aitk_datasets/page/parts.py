@@ -83,10 +83,12 @@ class Pieces:
         if not example.is_readable:
             return "<span>in another folder, not opened</span>"
         thumb = self.thumbs.get(example.path)
-        if thumb is None or not thumb.data:
-            return f"<span>{self.text(thumb.why if thumb is not None else 'not read', 80)}</span>"
-        uri = self.uri(thumb.data if is_large else _smaller(thumb), "image/jpeg")
-        if uri is None:
+        if thumb is not None and not thumb.data:
+            return f"<span>{self.text(thumb.why, 80)}</span>"
+        uri = None
+        if thumb is not None:
+            uri = self.uri(thumb.data if is_large else _smaller(thumb), "image/jpeg")
+        if thumb is None or uri is None:
             return "<span>left out: the page is full</span>"
         size = f'width="{thumb.width}" height="{thumb.height}"'
         return f'<img src="{uri}" alt="Picture {self.text(example.path, _NAME_CHARS)}" {size}>'

@@ -10,7 +10,14 @@ from aitk_core.convert import unstructure
 from aitk_core.errors import AitkError, InvalidArgumentsError, NotFoundError, TooLargeError
 from aitk_core.records.results import ResourceContent
 from aitk_datasets.listing.folders import names_below
-from aitk_datasets.resources.target import TOOL, check_offered, folder_of, name_of, newest_job
+from aitk_datasets.resources.target import (
+    LOOKING_S,
+    TOOL,
+    check_offered,
+    folder_of,
+    name_of,
+    newest_job,
+)
 from aitk_datasets.resources.uris import CHARTS, uris_of
 from aitk_datasets.target import visible_root
 
@@ -41,7 +48,8 @@ async def read_datasets(
     check_offered(context)
     names = await context.run(_names, context)
     listed = [{"name": name, "resources": uris_of(name)} for name in names[:_LISTED]]
-    return _json({"datasets": listed, "returned": len(listed), "total": len(names)})
+    document = {"datasets": listed, "returned": len(listed), "total": len(names)}
+    return await context.run(_json, document)
 
 
 async def read_report(_uri: str, parts: Mapping[str, str], context: ToolContext) -> ResourceContent:
@@ -59,11 +67,11 @@ async def read_report(_uri: str, parts: Mapping[str, str], context: ToolContext)
     check_offered(context)
     await context.run(folder_of, context.paths, name)
     job = await newest_job(context, name)
-    asked = {"dataset_path": name, "charts": "none"}
+    asked: dict[str, Any] = {"dataset_path": name, "max_seconds": LOOKING_S}
     if job is not None:
         asked["job_id"] = job.id
     answer = await context.call_tool(TOOL, asked)
-    return _json(answer.data)
+    return await context.run(_json, answer.data)
 
 
 async def complete(argument: str, typed: str, context: ToolContext) -> list[str]:

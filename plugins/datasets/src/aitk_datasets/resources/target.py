@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 TOOL: Final = "inspect-dataset"
 _MOST_FILES: Final = 5000
 """As inspect-dataset by default."""
+LOOKING_S: Final = 30.0
+"""Ours: for reading new pictures; what was looked at is kept, and the next read goes on."""
 _NAME_BYTES: Final = 255
 """Of one name (POSIX NAME_MAX)."""
 _PATIENCE_S: Final = 3.0
@@ -120,4 +122,4 @@ async def inspected(context: ToolContext, part: str) -> Inspection:
         source="argument",
         use=None if job is None else use_of(job.config, str(folder)),
     )
-    return await inspect(context, target, max_files=_MOST_FILES)
+    return await inspect(context, target, max_files=_MOST_FILES, max_seconds=LOOKING_S)
