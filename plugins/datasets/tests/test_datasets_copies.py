@@ -173,3 +173,15 @@ def test_the_copy_without_a_frame_is_kept_though_it_has_fewer_pixels(
     data = inspect(dataset_path="cats")
     assert levels(data) == [("b.jpg", ["a.jpg"], "near", False)]
     assert data["duplicates"]["clusters"][0]["why"] == "it has the most pixels within its borders"
+
+
+def test_of_two_exposures_the_one_that_is_not_cut_to_white_is_kept(
+    inspect: Inspect, tmp_path: Path
+) -> None:
+    folder = tmp_path / "sets" / "cats"
+    image = picture(3).point(lambda level: min(235, level + 40))
+    save(folder, "a.jpg", image.point(lambda level: min(255, round(1.2 * level))), quality=95)
+    save(folder, "b.jpg", image, quality=80)
+    data = inspect(dataset_path="cats")
+    assert levels(data) == [("b.jpg", ["a.jpg"], "near", False)]
+    assert data["duplicates"]["clusters"][0]["why"] == "the least of it is cut to black or white"

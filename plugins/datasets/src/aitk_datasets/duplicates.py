@@ -39,7 +39,8 @@ def clusters_of(
     """Return the groups, largest first.
 
     The one to keep: it has a caption that a person wrote, then the most pixels within its borders,
-    then no loss of quality by being the larger file, then the first by name.
+    then the least of it is black or white to the end, by hundredths, then no loss of quality by
+    being the larger file, then the first by name.
 
     Args:
         evidence: Of a folder.
@@ -81,11 +82,15 @@ def _cluster(
         inside = (1 - left - right) * (1 - top - bottom)
         return round((image.width or 0) * (image.height or 0) * inside)
 
+    def clipped(image: ImageFile) -> float:
+        return 0.0 if image.looks is None else round(image.looks.clipped, 2)
+
     best = min(
         members,
         key=lambda image: (
             not own_caption(image),
             -pixels(image),
+            clipped(image),
             -image.size_bytes,
             image.path,
         ),
@@ -97,6 +102,8 @@ def _cluster(
     elif any(pixels(image) < pixels(best) for image in others):
         has_frames = any(image.looks is not None and any(image.looks.borders) for image in others)
         why = "it has the most pixels" + (" within its borders" if has_frames else "")
+    elif any(clipped(image) > clipped(best) for image in others):
+        why = "the least of it is cut to black or white"
     elif any(image.size_bytes < best.size_bytes for image in others):
         why = "it is the largest file at equal size in pixels"
     return Cluster(
