@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 
 Levels = npt.NDArray[np.uint8]
 
-LONG_SIDE: Final = 512
-"""Pixels of the longer side that are kept; a smaller picture is not enlarged (section A5.1)."""
-
-_REDUCING_GAP: Final = 2.0
-"""Reduce by whole numbers down to twice the wanted side first (section A5.1)."""
+LEAST_SIDE: Final = 320
+"""Pixels of the longer side that are kept at least; a smaller picture is not enlarged."""
+LONGEST_SIDE: Final = 2 * LEAST_SIDE
+"""Pixels of the longer side beyond which a picture is reduced, by whole numbers. Exactly 512, as
+in section A5.1, costs two thirds of the decoding more (ours)."""
 
 UPRIGHT_BY_ORIENTATION: Final[Mapping[int, Image.Transpose]] = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -67,7 +67,7 @@ def read_grey(image: Image.Image) -> Grey:
     """
     if getattr(image, "n_frames", 1) > 1:
         image.seek(0)
-    image.draft("L", (LONG_SIDE, LONG_SIDE))
+    image.draft("L", (LEAST_SIDE, LEAST_SIDE))
     image.load()
     # A PNG may hold its EXIF data behind the pixels, so this comes after loading.
     turn = UPRIGHT_BY_ORIENTATION.get(image.getexif().get(ExifTags.Base.Orientation, 1))
@@ -95,11 +95,8 @@ def _as_grey(image: Image.Image) -> Image.Image:
 
 
 def _reduced(image: Image.Image) -> Image.Image:
-    longest = max(image.size)
-    if longest <= LONG_SIDE:
-        return image
-    width, height = (max(1, round(side * LONG_SIDE / longest)) for side in image.size)
-    return image.resize((width, height), Image.Resampling.BILINEAR, reducing_gap=_REDUCING_GAP)
+    factor = -(-max(image.size) // LONGEST_SIDE)
+    return image if factor == 1 else image.reduce(factor)
 
 
 def _measured(image: Image.Image) -> Grey:

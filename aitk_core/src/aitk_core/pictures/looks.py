@@ -34,7 +34,8 @@ _Sums = npt.NDArray[np.float32] | np.float32
 
 @frozen(kw_only=True)
 class PictureLooks:
-    """The numbers of section A7; levels are 0 to 255, of a picture of at most 512 pixels."""
+    """The numbers of section A7; levels are 0 to 255, of a picture of 320 to 640 pixels or
+    its own size."""
 
     p5: float
     p95: float
