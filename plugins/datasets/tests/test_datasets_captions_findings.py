@@ -289,6 +289,14 @@ def test_files_on_disk_give_the_same_findings(tmp_path: Path) -> None:
     }
 
 
+def test_captions_in_utf16_do_not_hide_those_with_other_control_characters() -> None:
+    wide, torn = "a boat".encode("utf-16-le"), b"a cat\0 and more"
+    finding = one(folder([torn, wide, *SENTENCES]), "CAPTION_CONTROL_CHARS")
+    assert examples_of(finding) == ["001.png", "000.png"]
+    assert finding.estimate is not None
+    assert finding.estimate.value == round(2 / 12, 4)
+
+
 def test_a_path_is_data() -> None:
     evidence = folder([None, *SENTENCES], names=["a\n\u202e\udcff.png", *"bcdefghijk"])
     (ref,) = one(evidence, "CAPTION_MISSING").evidence

@@ -128,15 +128,19 @@ def control_chars(survey: Survey) -> Iterator[Finding]:
         return
     captions = survey.evidence.captions
     wide = [path for path in pictures if captions[path].encoding == "utf-16"]
+    others = [path for path in pictures if path not in set(wide)]
     seen = f" ({len(wide)} in UTF-16: letters with a NUL beside each)" if wide else ""
+    remedies = (_AS_UTF8,) if wide else ()
+    if others:
+        remedies += (Remedy(action="remove the control characters"),)
     yield survey.say.finding(
         "CAPTION_CONTROL_CHARS",
         "warning" if wide else _graded(survey, pictures),
         f"the captions of {counted(len(pictures), 'picture')} hold control characters, which are "
         f"trained{seen}: {survey.say.cost(len(pictures))}",
         method=FILES,
-        pictures=wide or pictures,
-        remedies=(_AS_UTF8 if wide else Remedy(action="remove the control characters"),),
+        pictures=[*wide, *others],
+        remedies=remedies,
         unknown=("what the text encoder makes of them",),
     )
 
