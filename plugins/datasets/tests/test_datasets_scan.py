@@ -56,6 +56,24 @@ def test_pitfall_92_a_file_that_is_cut_off_is_found(
     assert file.looks is None
 
 
+@pytest.mark.parametrize("share", [0.02, 0.3, 0.6, 0.999])
+@pytest.mark.parametrize("form", ["PNG", "WEBP"])
+def test_a_file_shorter_than_its_container_says_is_truncated_whatever_the_decoder_says(
+    tmp_path: Path, form: str, share: float
+) -> None:
+    data = encoded(picture(), form)
+    cut = data[: max(40, int(share * len(data)))]
+    assert seen(tmp_path, f"a.{form.lower()}", cut).problem == "truncated"
+
+
+def test_data_that_are_complete_and_wrong_are_damaged(tmp_path: Path) -> None:
+    for number in range(6):
+        data = bytearray(encoded(picture(number), "PNG"))
+        # Well inside the packed pixels, where a flipped byte may make the packer see an end.
+        data[len(data) * (number + 2) // 9] ^= 0x10
+        assert seen(tmp_path, f"{number}.png", bytes(data)).problem == "damaged"
+
+
 @pytest.mark.parametrize(
     ("data", "problem"),
     [

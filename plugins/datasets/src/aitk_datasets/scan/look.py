@@ -21,6 +21,7 @@ from aitk_core.evidence.dataset import ImageFile, Looks
 from aitk_core.pictures.grey import read_grey
 from aitk_core.pictures.hashes import hashes_of, is_blank
 from aitk_core.pictures.looks import looks_of
+from aitk_datasets.scan.ends import ends_early
 from aitk_datasets.scan.seen import Identity, Seen
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ _FORMATS: Final = ("JPEG", "PNG", "WEBP", "GIF", "BMP")
 """What the trainer opens under the names that it lists; it goes by content, too."""
 _DETAIL_CHARS: Final = 200
 _ENDS: Final = ("truncated", "broken data stream", "unexpected end", "premature")
-"""What Pillow says of data that end too early."""
+"""What Pillow says of data that end too early, where the container does not tell."""
 
 
 @frozen(kw_only=True)
@@ -91,7 +92,7 @@ def look_at(folder: str, target: Target) -> Seen:
             file.seek(0)
             return _decoded(current, file, head)
         except _BROKEN as error:
-            return _broken(current, error, _named_format(head))
+            return _broken(current, error, file, head)
 
 
 _BROKEN: Final = (
@@ -175,19 +176,27 @@ def _alpha(image: Image.Image) -> Literal["none", "opaque", "hides_colour"]:
     return "opaque" if lowest == 255 else "hides_colour"  # noqa: PLR2004 - 8 bits
 
 
-def _broken(target: Target, error: Exception, form: str | None) -> Seen:
-    text = str(error)
+def _broken(target: Target, error: Exception, file: BinaryIO, head: bytes) -> Seen:
+    text, form = str(error), _named_format(head)
     if isinstance(error, Image.DecompressionBombError | Image.DecompressionBombWarning):
         return _without_picture(target, "too_large", text, form=form)
     if isinstance(error, UnidentifiedImageError):
-        text = "no picture that the trainer opens" if form is None else f"no readable {form} header"
-        return _without_picture(
-            target, "not_an_image" if form is None else "damaged", text, form=form
-        )
-    ends = any(word in text.lower() for word in _ENDS)
+        if form is None:
+            return _without_picture(target, "not_an_image", "no picture that the trainer opens")
+        text = f"no readable {form} header"
+    ends = _is_cut(target, file, form)
+    if ends is None:
+        ends = any(word in text.lower() for word in _ENDS)
     return _without_picture(
         target, "truncated" if ends else "damaged", text or type(error).__name__, form=form
     )
+
+
+def _is_cut(target: Target, file: BinaryIO, form: str | None) -> bool | None:
+    try:
+        return ends_early(file, form, target.identity.size_bytes)
+    except (OSError, ValueError, struct.error):
+        return None
 
 
 _MAGIC: Final[Mapping[str, re.Pattern[bytes]]] = {
