@@ -111,6 +111,29 @@ def test_style_keeps_its_measured_error() -> None:
     assert right == {"chosen": 40, "held": 42}
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "ohwx, pumpkin, small, ivory, from above, in moonlight, a desert road",
+        "1girl, solo, bench, park, at dusk, from behind, in profile, long hair",
+    ],
+)
+def test_many_short_tags_are_tags_whatever_little_words_they_have(text: str) -> None:
+    assert style_of(text) == "tags"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "In the park, at dawn, on a bench, with a dog, he sits",
+        "on a table, in a vase, there are tulips, and it is dark",
+        "He ran, in the rain, up a hill, to the gate, and home.",
+    ],
+)
+def test_sentences_of_many_short_clauses_are_sentences(text: str) -> None:
+    assert style_of(text) == "sentence"
+
+
 @given(st.text(max_size=200))
 def test_every_text_has_a_style(text: str) -> None:
     assert style_of(text) in ("empty", "words", "tags", "sentence")
@@ -282,6 +305,10 @@ def test_tags_twice_and_tags_that_are_empty() -> None:
     assert has_empty_tags(",hat, dog")
     assert not has_empty_tags("hat, dog,")
     assert not has_empty_tags("hat,\ndog")
+    # Whatever the rest is like: the trainer keeps these commas as well.
+    assert has_empty_tags("behind a, in the, , fog")
+    assert has_empty_tags("A woman in a red dress,, who sits on a bench in the park.")
+    assert not has_empty_tags(",")
 
 
 @pytest.mark.parametrize(

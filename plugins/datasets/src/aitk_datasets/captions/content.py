@@ -71,9 +71,12 @@ def has_repeated_tags(text: str) -> bool:
 
 
 def has_empty_tags(text: str) -> bool:
-    """Tell whether a tag list has nothing between two commas; a last comma does not count."""
-    parts = text.strip().rstrip(",").split(",")
-    return any(not part.strip() for part in parts) and style_of(text) == "tags"
+    """Tell whether there is nothing between two commas; a last comma does not count.
+
+    Of any caption that says something: the trainer keeps the commas, whatever they stand between.
+    """
+    parts = [part.strip() for part in text.strip().rstrip(",").split(",")]
+    return any(parts) and not all(parts)
 
 
 def same_captions(texts: Mapping[str, str], trigger: str | None) -> list[tuple[str, ...]]:
