@@ -19,9 +19,9 @@ from PIL import Image
 from aitk_core.application import Application
 from aitk_core.context import Session
 from aitk_core.evidence.dataset import DatasetEvidence
+from aitk_core.protocols import Outcomes
 from aitk_core.proving.build import job_row
 from aitk_core.proving.pictures import natural_picture
-from aitk_core.protocols import Outcomes
 from aitk_core.registry import load_registry
 from aitk_core.settings import SettingsSource
 from aitk_datasets.report import inspection
