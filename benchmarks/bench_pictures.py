@@ -23,7 +23,7 @@ import numpy as np
 from PIL import Image
 
 from aitk_core.pictures.borders import find_borders
-from aitk_core.pictures.grey import LONG_SIDE, read_grey
+from aitk_core.pictures.grey import read_grey
 from aitk_core.pictures.hashes import ORIENTATIONS, hashes_of
 from aitk_core.pictures.looks import laplacian_variances, looks_of, reblur
 from aitk_core.pictures.search import find_pairs
@@ -58,15 +58,9 @@ def opened(data: bytes) -> Image.Image:
 def decoded(data: bytes) -> Image.Image:
     """Do what every check needs: the yardstick."""
     image = opened(data)
-    image.draft("L", (LONG_SIDE, LONG_SIDE))
+    image.draft("L", (512, 512))
     image.load()
     return image
-
-
-def reduced(image: Image.Image) -> Image.Image:
-    """Do what the definition of the grey picture costs besides decoding."""
-    size = (LONG_SIDE, round(LONG_SIDE * image.height / image.width))
-    return image.resize(size, Image.Resampling.BILINEAR, reducing_gap=2.0)
 
 
 def checked(data: bytes) -> None:
@@ -95,7 +89,6 @@ def compare(data: Sequence[bytes]) -> None:
         ("draft + load", decoded, data),
         ("all checks", checked, data),
         ("grey and thumbnail, with decoding", lambda each: read_grey(opened(each)), data),
-        ("  reduced to 512 pixels", reduced, [decoded(each) for each in data]),
         ("looks", looks_of, greys),
         ("  Laplacian, whole and tiles", lambda grey: laplacian_variances(grey.levels), greys),
         ("  borders", lambda grey: find_borders(grey.thumbnail), greys),

@@ -67,7 +67,10 @@ def read_grey(image: Image.Image) -> Grey:
     """
     if getattr(image, "n_frames", 1) > 1:
         image.seek(0)
-    image.draft("L", (LEAST_SIDE, LEAST_SIDE))
+    # Pillow keeps both sides at least as long as asked.
+    longest = max(image.size)
+    across, down = (max(1, LEAST_SIDE * side // longest) for side in image.size)
+    image.draft("L", (across, down))
     image.load()
     # A PNG may hold its EXIF data behind the pixels, so this comes after loading.
     turn = UPRIGHT_BY_ORIENTATION.get(image.getexif().get(ExifTags.Base.Orientation, 1))

@@ -34,8 +34,7 @@ _Sums = npt.NDArray[np.float32] | np.float32
 
 @frozen(kw_only=True)
 class PictureLooks:
-    """The numbers of section A7; levels are 0 to 255, of a picture of 320 to 640 pixels or
-    its own size."""
+    """The numbers of section A7; levels are 0 to 255, of a picture as `grey` reduces it."""
 
     p5: float
     p95: float

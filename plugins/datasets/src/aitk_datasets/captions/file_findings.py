@@ -130,7 +130,7 @@ def control_chars(survey: Survey) -> Iterator[Finding]:
     wide = [path for path in pictures if captions[path].encoding == "utf-16"]
     others = [path for path in pictures if path not in set(wide)]
     seen = f" ({len(wide)} in UTF-16: letters with a NUL beside each)" if wide else ""
-    remedies = (_AS_UTF8,) if wide else ()
+    remedies: tuple[Remedy, ...] = (_AS_UTF8,) if wide else ()
     if others:
         remedies += (Remedy(action="remove the control characters"),)
     yield survey.say.finding(

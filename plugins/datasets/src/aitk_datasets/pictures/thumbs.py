@@ -7,17 +7,19 @@ of a folder on the way to it.
 from __future__ import annotations
 
 import io
-import os
-import stat
-import struct
-import zlib
 from contextlib import aclosing
 from typing import TYPE_CHECKING, BinaryIO, Final
 
 from attrs import field, frozen
 from PIL import ExifTags, Image, ImageOps
 
-from aitk_datasets.scan.look import PIXEL_LIMIT
+from aitk_datasets.scan.opened import (
+    BROKEN,
+    FORMATS,
+    NOT_REGULAR,
+    PIXEL_LIMIT,
+    opened_file,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -28,17 +30,7 @@ if TYPE_CHECKING:
 SIDE: Final = 320
 """Pixels of the longer side: a tile of 160 on a screen of two pixels a dot. Ours."""
 _QUALITY: Final = 80
-_FORMATS: Final = ("JPEG", "PNG", "WEBP", "GIF", "BMP")
-"""As in the scan: what the trainer opens."""
-_BROKEN: Final = (
-    OSError, SyntaxError, ValueError, EOFError, OverflowError, IndexError, KeyError, TypeError,
-    RuntimeError, MemoryError, struct.error, zlib.error,
-)  # fmt: skip
-"""What Pillow's decoders raise on damaged data, as in the scan."""
 _TOO_LARGE: Final = "over the pixel limit, not decoded"
-_FILE: Final = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
-_UNFOLLOWED: Final = getattr(os, "O_NOFOLLOW", 0)
-_FOLDER: Final = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0)
 
 
 @frozen(kw_only=True)
@@ -85,55 +77,24 @@ def lost_thumb(_task: Task) -> Thumb:
 def thumb_of(task: Task) -> Thumb:
     """Return one file's small picture; whatever is wrong with it is part of the answer."""
     try:
-        descriptor = _opened(task.folder, task.path)
-    except OSError:
-        return Thumb(why="not read: gone, a link, or no permission")
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-        os.close(descriptor)
-        return Thumb(why="no regular file")
-    with os.fdopen(descriptor, "rb") as file:
-        try:
-            return _small(file)
-        except (Image.DecompressionBombError, Image.DecompressionBombWarning):
-            return Thumb(why=_TOO_LARGE)
-        except _BROKEN:
-            return Thumb(why="does not decode")
+        with opened_file(task.folder, task.path) as file:
+            return _made(file)
+    except OSError as error:
+        is_other = str(error) == NOT_REGULAR
+        return Thumb(why=NOT_REGULAR if is_other else "not read: gone, a link, or no permission")
 
 
-def _opened(folder: str, path: str) -> int:
-    """Open a file below a folder, entering no link.
-
-    Raises:
-        OSError: It is not there, or a part of the path is a link.
-    """
-    *parents, name = path.split("/")
-    if any(part in ("", ".", "..") for part in (*parents, name)):
-        raise OSError("no plain path")
-    if os.open not in os.supports_dir_fd or not _UNFOLLOWED:
-        return _opened_by_path(folder, [*parents, name])
-    current = os.open(folder, _FOLDER)
+def _made(file: BinaryIO) -> Thumb:
     try:
-        for part in parents:
-            following = os.open(part, _FOLDER | _UNFOLLOWED, dir_fd=current)
-            os.close(current)
-            current = following
-        return os.open(name, _FILE | _UNFOLLOWED, dir_fd=current)
-    finally:
-        os.close(current)
-
-
-def _opened_by_path(folder: str, parts: list[str]) -> int:
-    """Open where the system cannot open below an opened folder, such as Windows."""
-    path = folder
-    for part in parts:
-        path = os.path.join(path, part)  # noqa: PTH118 - str paths
-        if os.path.islink(path):  # noqa: PTH114 - str paths
-            raise OSError("a link")
-    return os.open(path, _FILE)
+        return _small(file)
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
+        return Thumb(why=_TOO_LARGE)
+    except BROKEN:
+        return Thumb(why="does not decode")
 
 
 def _small(file: BinaryIO) -> Thumb:
-    with Image.open(file, formats=_FORMATS) as image:
+    with Image.open(file, formats=FORMATS) as image:
         if image.width * image.height > PIXEL_LIMIT:
             return Thumb(why=_TOO_LARGE)
         if getattr(image, "n_frames", 1) > 1:

@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import os
 import re
-import stat
 import struct
-import zlib
 from typing import TYPE_CHECKING, BinaryIO, Final, Literal
 
 from attrs import frozen
@@ -22,6 +20,7 @@ from aitk_core.pictures.grey import read_grey
 from aitk_core.pictures.hashes import hashes_of, is_blank
 from aitk_core.pictures.looks import looks_of
 from aitk_datasets.scan.ends import ends_early
+from aitk_datasets.scan.opened import BROKEN, FORMATS, PIXEL_LIMIT, opened_file
 from aitk_datasets.scan.seen import Identity, Seen
 
 if TYPE_CHECKING:
@@ -30,10 +29,6 @@ if TYPE_CHECKING:
     from aitk_core.evidence.dataset import ImageProblem
     from aitk_core.pictures.grey import Grey
 
-PIXEL_LIMIT: Final = 89_478_485
-"""Pillow's, beyond which it warns of a bomb; the trainer keeps it (datasets.md A1)."""
-_FORMATS: Final = ("JPEG", "PNG", "WEBP", "GIF", "BMP")
-"""What the trainer opens under the names that it lists; it goes by content, too."""
 _DETAIL_CHARS: Final = 200
 _ENDS: Final = ("truncated", "broken data stream", "unexpected end", "premature")
 """What Pillow says of data that end too early, where the container does not tell."""
@@ -73,38 +68,29 @@ def look_at(folder: str, target: Target) -> Seen:
     """Return what one file shows; whatever is wrong with it is part of the answer."""
     if target.identity.size_bytes == 0:
         return _without_picture(target, "zero_bytes", "")
-    flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
-    flags |= getattr(os, "O_BINARY", 0)
     try:
-        descriptor = os.open(os.path.join(folder, target.path), flags)  # noqa: PTH118 - str paths
+        with opened_file(folder, target.path) as file:
+            # As it is now; a file that was changed since it was listed is not mixed up with it.
+            found = os.fstat(file.fileno())
+            identity = Identity(found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns)
+            return _looked_at(Target(path=target.path, identity=identity), file)
     except OSError as error:
-        return _without_picture(target, "unreadable", error.strerror or type(error).__name__)
-    with os.fdopen(descriptor, "rb") as file:
-        found = os.fstat(descriptor)
-        if not stat.S_ISREG(found.st_mode):
-            return _without_picture(target, "unreadable", "no regular file")
-        # As it is now; a file that was changed since it was listed is not mixed up with the old.
-        identity = Identity(found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns)
-        current = Target(path=target.path, identity=identity)
-        head = b""
-        try:
-            head = file.read(32)
-            file.seek(0)
-            return _decoded(current, file, head)
-        except _BROKEN as error:
-            return _broken(current, error, file, head)
+        why = error.strerror or str(error) or type(error).__name__
+        return _without_picture(target, "unreadable", why)
 
 
-_BROKEN: Final = (
-    OSError, SyntaxError, ValueError, EOFError, OverflowError, IndexError, KeyError, TypeError,
-    RuntimeError, MemoryError, struct.error, zlib.error, Image.DecompressionBombError,
-    Image.DecompressionBombWarning,
-)  # fmt: skip
-"""What Pillow's decoders raise on damaged data, as far as is known."""
+def _looked_at(target: Target, file: BinaryIO) -> Seen:
+    head = b""
+    try:
+        head = file.read(32)
+        file.seek(0)
+        return _decoded(target, file, head)
+    except BROKEN as error:
+        return _broken(target, error, file, head)
 
 
 def _decoded(target: Target, file: BinaryIO, head: bytes) -> Seen:
-    with Image.open(file, formats=_FORMATS) as image:
+    with Image.open(file, formats=FORMATS) as image:
         width, height = image.size
         form, mode = _format_of(image), image.mode
         if width * height > PIXEL_LIMIT:

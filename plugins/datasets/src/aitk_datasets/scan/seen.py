@@ -8,7 +8,7 @@ from attrs import frozen
 
 from aitk_core.evidence.dataset import ImageFile
 
-METHOD: Final = 2
+METHOD: Final = 3
 """Rises whenever a look at the same bytes gives something else: what is cached is then void."""
 
 
