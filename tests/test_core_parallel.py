@@ -57,6 +57,28 @@ def test_fewer_items_than_workers_start_no_process() -> None:
     assert streamed(ParallelPool(workers=4), process_of, range(3)) == [os.getpid()] * 3
 
 
+def test_what_may_end_its_process_never_runs_in_the_servers() -> None:
+    pool = ParallelPool(workers=4)
+    assert streamed(pool, dies_at_seven, [7], lost=lambda number: -number) == [-7]
+
+
+def test_workers_that_are_idle_serve_the_next_stream_and_then_end() -> None:
+    async def scenario() -> list[set[int]]:
+        pool = ParallelPool(workers=1)
+        found = []
+        for end in (False, True, False):
+            found.append({pid async for pid in pool.stream(process_of, range(5))})
+            if end:
+                # As the clock does after some seconds.
+                pool.close()
+        pool.close()
+        return found
+
+    first, second, third = asyncio.run(scenario())
+    assert first == second
+    assert first.isdisjoint(third)
+
+
 def test_a_host_without_processes_works_with_threads(monkeypatch: pytest.MonkeyPatch) -> None:
     def refused(*_arguments: Any, **_more: Any) -> None:
         raise OSError("no more processes")

@@ -34,10 +34,13 @@ THREADS: Final = "threads"
 _THREAD: Final = "aitk-parallel"
 _AHEAD: Final = 3
 """Pieces under way for each worker: none waits for the event loop, and memory is bounded."""
+_IDLE_S: Final = 20.0
+"""Ours: seconds that workers wait for more work. One tool streams several times, and processes take
+half a second to start; afterwards their memory goes back."""
 
 
 class ParallelPool:
-    """Streams a function over many items; the workers live while somebody streams."""
+    """Streams a function over many items; the workers live while somebody streams and a bit."""
 
     def __init__(
         self, kind: str = PROCESSES, *, workers: int = 0, executor: Executor | None = None
@@ -62,6 +65,9 @@ class ParallelPool:
         self._workers = workers or os.cpu_count() or 1
         self._given = executor
         self._executor: Executor | None = None
+        self._threads: ThreadPoolExecutor | None = None
+        """For few items, where the workers are processes that do not run."""
+        self._end: asyncio.TimerHandle | None = None
         self._client: Any = None
         self._streams = 0
 
@@ -90,9 +96,11 @@ class ParallelPool:
         rest = iter(items)
         first = list(islice(rest, self._workers))
         self._streams += 1
+        self._keep()
         window: deque[tuple[A, Future[T]]] = deque()
         try:
-            executor = await self._open(is_small=len(first) < self._workers)
+            # What may end its process must not end this one, however little there is to do.
+            executor = await self._open(is_small=len(first) < self._workers and lost is None)
             for item in chain(first, rest):
                 window.append((item, _submitted(executor, function, item)))
                 if len(window) < self._workers * _AHEAD:
@@ -108,16 +116,26 @@ class ParallelPool:
                 future.cancel()
             self._streams -= 1
             if not self._streams:
-                self.close()
+                self._end = asyncio.get_running_loop().call_later(_IDLE_S, self.close)
 
     def close(self) -> None:
         """Let go of the workers without waiting for what still runs."""
+        self._keep()
+        if self._threads is not None:
+            self._threads.shutdown(wait=False, cancel_futures=True)
+            self._threads = None
         if self._client is not None:
             self._client.close()
             self._client = None
         elif self._executor is not None:
             self._executor.shutdown(wait=False, cancel_futures=True)
         self._executor = None
+
+    def _keep(self) -> None:
+        """Keep the workers, however long they have been idle."""
+        if self._end is not None:
+            self._end.cancel()
+            self._end = None
 
     async def _next(
         self,
@@ -160,7 +178,9 @@ class ParallelPool:
             return self._given
         if self._executor is None and is_small and self._kind == PROCESSES:
             # Fewer items than workers: processes would take longer to start than to work.
-            self._executor = ThreadPoolExecutor(self._workers, thread_name_prefix=_THREAD)
+            if self._threads is None:
+                self._threads = ThreadPoolExecutor(self._workers, thread_name_prefix=_THREAD)
+            return self._threads
         if self._executor is None:
             self._executor = await asyncio.to_thread(self._start)
         return self._executor
