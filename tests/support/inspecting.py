@@ -11,11 +11,14 @@ if TYPE_CHECKING:
     Inspect = Callable[..., dict[str, Any]]
 
 
-def inspector(call: Callable[..., Any], root: Path) -> Inspect:
-    """Return a function that inspects a folder below the root and returns the document."""
+def inspector(call: Callable[..., Any], root: Path, **settings: str) -> Inspect:
+    """Return a function that inspects a folder below the root and returns the document.
+
+    Settings are named as in the environment; workers are threads otherwise.
+    """
 
     def run(**arguments: Any) -> dict[str, Any]:
-        environment = {"AITK_DATASETS_DIR": str(root), "AITK_PARALLEL": "threads"}
+        environment = {"AITK_DATASETS_DIR": str(root), "AITK_PARALLEL": "threads", **settings}
         answer = call(None, "inspect-dataset", arguments, environment=environment)
         data: dict[str, Any] = answer.data
         return data
