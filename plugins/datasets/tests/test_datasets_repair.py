@@ -44,12 +44,14 @@ from aitk_datasets.repair.system import METHODS, FileSystem
 from aitk_datasets.repair.tree import Tree
 from aitk_datasets.repair.undo import recover, undo
 from support.repairs import (
+    KILLED,
     NOW,
     all_contents,
     contents_of,
     digest,
     everything,
     files_of,
+    in_a_process,
     picture,
     state_of,
     turned,
@@ -647,57 +649,16 @@ def test_too_little_room_is_told_before_anything_is_written(
     assert operations(root) == ()
 
 
-def test_a_cancelled_apply_can_be_continued_or_taken_back(root: Path) -> None:
-    class StoppedError(Exception):
-        pass
-
-    plan = plan_repair(root, everything(root))
-    before = state_of(root)
-    seen: list[tuple[int, int]] = []
-
-    def check(done: int, total: int) -> None:
-        seen.append((done, total))
-        if done == 5:
-            raise StoppedError
-
-    with pytest.raises(StoppedError):
-        applied(root, plan, check=check, batch=4)
-    assert seen[-1] == (5, 12)
-    (told,) = operations(root)
-    assert (told.state, told.counts) == ("applying", {"done": 5, "planned": 7})
-    other = plan_repair(root, [remove_image("rest.png", reason="x")])
-    with pytest.raises(ConflictError) as caught:
-        applied(root, other)
-    assert caught.value.details["operation"] == told.id
-    outcome = applied(root, plan)
-    assert (outcome.is_finished, outcome.changed) == (True, 7)
-    undone(root, outcome)
-    assert state_of(root) == before
-
-
-def test_a_cancel_while_files_are_written_leaves_no_trace(root: Path) -> None:
-    plan = plan_repair(root, everything(root))
-
-    def check(_done: int, _total: int) -> None:
-        if list(root.glob(".aitk/quarantine/*/new/rot.jpg")):
-            raise KeyError("cancelled")
-
-    with pytest.raises(KeyError):
-        applied(root, plan, check=check)
-    assert operations(root) == ()
-    assert not list(root.glob(".aitk/quarantine/*"))
-
-
 def test_a_picture_that_comes_between_kill_and_recovery_keeps_its_caption(root: Path) -> None:
     write(root, {"a.png": picture(1), "a.txt": b"hers", "b.png": picture(2), "b.txt": b"his"})
     plan = plan_repair(root, [remove_image(path, reason="x") for path in ("a.png", "b.png")])
 
-    def check(done: int, _total: int) -> None:
-        if done == 1:
-            raise KeyError("cancelled")
+    def killed(kind: str, name: str) -> None:
+        if (kind, name) == ("rename", "a.txt"):
+            os._exit(KILLED)
 
-    with pytest.raises(KeyError):
-        applied(root, plan, check=check)
+    system = FileSystem(step=killed, durable=False)
+    assert in_a_process(lambda: applied(root, plan, system=system))
     (root / "a.webp").write_bytes(picture(3, "WEBP"))
     (outcome,) = recover(root, prefer="continue", now=NOW, system=QUICK)
     assert outcome.is_finished

@@ -9,7 +9,7 @@ from aitk_datasets.repair.faults import typed_errors
 from aitk_datasets.repair.journal import QUARANTINE, Journal, load_all, make_spare
 from aitk_datasets.repair.lock import locked
 from aitk_datasets.repair.planning import plan_repair
-from aitk_datasets.repair.run import BATCH, resume, run_operation, verify
+from aitk_datasets.repair.run import BATCH, resume, run_operation, units_of, verify
 from aitk_datasets.repair.stage import check_space, make_own_folders, new_id
 from aitk_datasets.repair.system import REAL
 from aitk_datasets.repair.tree import Tree
@@ -40,8 +40,10 @@ def apply_plan(
         plan: As `plan_repair` gave it.
         plan_hash: What whoever confirmed the plan was shown.
         now: Unix seconds.
-        check: Called between actions; what it raises stops the operation where it is. While new
-            files are being written nothing has been changed yet, and nothing stays.
+        check: Called between files with how many were written or moved, and how many there are.
+            What it raises ends the operation there: what was done stays and can be taken back, the
+            rest is left. While new files are being written nothing has been changed yet, and
+            nothing stays.
         batch: Actions between two waits for the disk, at least 1.
         system: The file system's calls.
 
@@ -80,7 +82,11 @@ def _earlier(tree: Tree, plan_hash: str) -> Record | None:
         ConflictError: It is being undone, or another one is half done.
     """
     records = load_all(tree)
-    same = [one for one in records if one.plan.hash == plan_hash and one.state != "undone"]
+    same = [
+        one
+        for one in records
+        if one.plan.hash == plan_hash and one.state != "undone" and "skipped" not in one.counts()
+    ]
     for record in records:
         if record.is_open and not record.is_waiting and record not in same:
             raise ConflictError(
@@ -100,7 +106,7 @@ def _earlier(tree: Tree, plan_hash: str) -> Record | None:
 
 def _planned_again(root: Path, plan: Plan, check: Check | None, system: FileSystem) -> Plan:
     """Plan again: contents, identities, owners of captions, names taken meanwhile."""
-    total = len(plan.actions)
+    total = units_of(plan)
     return plan_repair(
         root,
         plan.requests,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from attrs import field, frozen
 
-from aitk_datasets.repair.journal import OperationState, RowState, load_all
+from aitk_datasets.repair.journal import FINAL, OperationState, RowState, load_all
 from aitk_datasets.repair.system import REAL
 from aitk_datasets.repair.tree import Tree
 
@@ -120,6 +120,7 @@ def generated_in(tree: Tree) -> Mapping[str, str]:
         if record.state == "undone" or not record.is_staged:
             continue
         for row, action in enumerate(record.plan.actions):
-            if action.is_generated and action.new_sha256 and record.state_of(row) != "failed":
+            is_ours = action.is_generated and record.state_of(row) not in FINAL
+            if is_ours and action.new_sha256:
                 found[action.path] = action.new_sha256
     return found

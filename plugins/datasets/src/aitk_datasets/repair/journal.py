@@ -48,17 +48,19 @@ RowState = Literal[
     "done",
     "unchanged",
     "failed",
+    "skipped",
     "conflict",
     "undoing",
     "undone",
     "left",
     "refused",
 ]
-"""`unchanged`: the new file would equal the old; `failed`: it could not be made; `conflict`: what
-is on the disk fits no step; `left`: changed by somebody since, and theirs; `refused`: not taken
-back, since its place is taken or the file is gone from the quarantine."""
+"""`unchanged`: the new file would equal the old; `failed`: it could not be made; `skipped`: its
+call was cancelled first; `conflict`: what is on the disk fits no step; `left`: changed by somebody
+since, and theirs; `refused`: not taken back, since its place is taken or the file is gone from the
+quarantine."""
 
-FINAL: Final = frozenset[RowState]({"unchanged", "failed"})
+FINAL: Final = frozenset[RowState]({"unchanged", "failed", "skipped"})
 """Rows with nothing to do in either direction."""
 
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from aitk_datasets.repair.journal import Record
-    from aitk_datasets.repair.plan import Action
+    from aitk_datasets.repair.plan import Action, Plan
     from aitk_datasets.repair.system import Check
 
 BATCH: Final = 100
@@ -87,16 +87,25 @@ def run_operation(
     if direction == "backward" and record.state != "undoing":
         with typed_errors(tree):
             journal.state("undoing", now)
+    is_fresh = direction == "forward" and not record.is_staged
     abilities = _prepared(tree, journal, direction, check)
     runner = _Runner(
         tree=tree,
         journal=journal,
         mover=Mover(tree=tree, record=record, abilities=abilities),
         direction=direction,
+        before=written_by(record.plan) if is_fresh else 0,
     )
     if direction == "forward":
         runner.leave_needed_captions()
-    runner.run(check, batch)
+    try:
+        runner.run(check, batch)
+    except BaseException:
+        if runner.is_stopped:
+            # Should this fail, the operation is half done as after a kill, and can be continued.
+            with suppress(OSError):
+                runner.leave_rest(now)
+        raise
     return runner.finish(now)
 
 
@@ -105,11 +114,13 @@ def _prepared(
 ) -> Mapping[str, Abilities]:
     """Make folders and new files where that is still to be done; take all back if it fails."""
     record = journal.record
-    total = len(record.plan.actions)
+    made = 0
 
     def checked() -> None:
+        nonlocal made
         if check is not None:
-            check(0, total)
+            check(made, units_of(record.plan))
+        made += 1
 
     try:
         with typed_errors(tree):
@@ -149,8 +160,12 @@ class _Runner:
     journal: Journal
     mover: Mover
     direction: Direction
+    before: int = 0
+    """What this call did before the first action: files that it wrote."""
     changed: int = 0
     problems: list[Problem] = field(factory=list)
+    is_stopped: bool = False
+    """The caller asked for an end."""
     _moved: dict[tuple[str, str], list[str]] = field(factory=dict)
     """Pictures that the plan moves, by folder and folded stem."""
 
@@ -178,14 +193,29 @@ class _Runner:
         for start in range(0, len(todo), max(1, batch)):
             chunk = todo[start : start + max(1, batch)]
             try:
-                self._run_batch(chunk, check, (start, len(todo)))
+                self._run_batch(chunk, check, (self.before + start, self.before + len(todo)))
             except OSError as error:
                 path = str(error.filename or self.tree.path.name)
                 detail = f"{error.strerror}: stopped here; continue or undo the operation"
                 self.problems.append(Problem(paths=(path,), state="stopped", detail=detail))
                 return
-        if check is not None:
-            check(len(todo), len(todo))
+
+    def leave_rest(self, now: float) -> None:
+        """End an apply where it was stopped, so that nobody has to decide about the rest.
+
+        What was done can be taken back; where nothing was, nothing stays. An undo, and a row that
+        an earlier, killed run may have left between two steps, are gone on with instead.
+        """
+        record, rest = self.journal.record, self._todo()
+        states = {record.state_of(row) for row in rest}
+        if self.direction == "backward" or states - {"planned", "conflict"}:
+            return
+        if set(record.counts()) <= FINAL | {"planned"}:
+            _abandon(self.tree, record)
+            return
+        left = [row for row in rest if record.state_of(row) == "planned"]
+        self.journal.rows(left, "skipped", "the call was cancelled before it")
+        self.finish(now)
 
     def _must_stay(self, row: int) -> bool:
         """Tell whether a caption's own picture was to go first, and did not."""
@@ -219,22 +249,30 @@ class _Runner:
         ends: dict[int, End] = {}
         try:
             for number, row in enumerate(rows):
-                if check is not None:
-                    check(at[0] + number, at[1])
+                self._ask(check, at[0] + number, at[1])
                 steps = self.mover.steps
                 if self._must_stay(row):
                     ends[row] = End("conflict", "its picture is still there", ("live",))
                     continue
                 ends[row] = self.mover.run(row, self.direction, before[row])
                 self.changed += self.mover.steps > steps
-        except BaseException as error:
+        except BaseException:
             with suppress(OSError):
                 self._note(ends)
-                # What the system refused may stand half way; the rows after it were not begun.
-                for row in rows[len(ends) + isinstance(error, OSError) :]:
+                # Other than by a word between two files, a row may stand half way.
+                for row in rows[len(ends) + (not self.is_stopped) :]:
                     self.journal.rows([row], before[row])
             raise
         self._note(ends)
+
+    def _ask(self, check: Check | None, done: int, total: int) -> None:
+        """Tell how far it is, and take an end where the caller wants one."""
+        if check is not None:
+            try:
+                check(done, total)
+            except BaseException:
+                self.is_stopped = True
+                raise
 
     def _note(self, ends: Mapping[int, End]) -> None:
         """Make the moves last, and only then say that they are done."""
@@ -271,6 +309,16 @@ class _Runner:
             problems=(*failed, *self.problems),
             is_finished=is_finished,
         )
+
+
+def written_by(plan: Plan) -> int:
+    """Return how many files are written before the first action."""
+    return sum(action.target is not None for action in plan.actions)
+
+
+def units_of(plan: Plan) -> int:
+    """Return how much there is to do: files to write, then actions."""
+    return written_by(plan) + len(plan.actions)
 
 
 def _is_caption_move(action: Action) -> bool:

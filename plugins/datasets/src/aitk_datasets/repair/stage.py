@@ -141,9 +141,9 @@ def stage(tree: Tree, journal: Journal, check: Callable[[], None]) -> None:
     unchanged, failed = [], {}
     folders: set[str] = set()
     for row, action in enumerate(record.plan.actions):
-        check()
         if action.target is None:
             continue
+        check()
         path = quarantine_of(record, row, "new", action.target)
         folders.add(split(path)[0])
         try:

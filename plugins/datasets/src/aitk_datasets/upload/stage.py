@@ -23,6 +23,7 @@ from attrs import define, field
 
 from aitk_core.errors import ConflictError
 from aitk_datasets.repair.system import REAL, UNSUPPORTED, Entry, FileSystem, probe_abilities
+from aitk_datasets.underway import Stopped
 from aitk_datasets.upload.names import CAPTION_EXT, stem_of
 
 if TYPE_CHECKING:
@@ -35,10 +36,6 @@ _OURS: Final = re.compile(re.escape(PREFIX) + "[0-9a-f]{16}")
 _ABANDONED_S: Final = 24 * 3600.0
 """Ours: no upload lasts so long, so what is older was left by a process that was killed."""
 _FOLDER: Final = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0)
-
-
-class Stopped(Exception):  # noqa: N818 - a request, no fault
-    """The call is over; nothing more may be changed."""
 
 
 @define
