@@ -39,10 +39,11 @@ from aitk_datasets.repair.plan import (
     write_caption,
 )
 from aitk_datasets.repair.planning import plan_repair
+from aitk_datasets.repair.recovery import recover
 from aitk_datasets.repair.stage import differ
 from aitk_datasets.repair.system import METHODS, FileSystem
 from aitk_datasets.repair.tree import Tree
-from aitk_datasets.repair.undo import recover, undo
+from aitk_datasets.repair.undo import undo
 from support.repairs import (
     KILLED,
     NOW,

@@ -11,8 +11,9 @@ from aitk_core.errors import ConflictError
 from aitk_datasets.repair.apply import apply_plan
 from aitk_datasets.repair.history import generated_captions, operations
 from aitk_datasets.repair.planning import plan_repair
+from aitk_datasets.repair.recovery import recover
 from aitk_datasets.repair.system import METHODS, FileSystem
-from aitk_datasets.repair.undo import recover, undo
+from aitk_datasets.repair.undo import undo
 from support.repairs import (
     KILLED,
     NOW,

@@ -24,8 +24,9 @@ from aitk_datasets.repair.apply import apply_plan
 from aitk_datasets.repair.history import operations
 from aitk_datasets.repair.plan import Plan
 from aitk_datasets.repair.planning import plan_repair
+from aitk_datasets.repair.recovery import recover
 from aitk_datasets.repair.system import METHODS, FileSystem, Method
-from aitk_datasets.repair.undo import recover, undo
+from aitk_datasets.repair.undo import undo
 from support.repairs import (
     NOW,
     Killer,

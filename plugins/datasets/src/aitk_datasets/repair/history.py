@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from aitk_datasets.repair.journal import Record
+    from aitk_datasets.repair.plan import Plan
     from aitk_datasets.repair.system import FileSystem
 
 
@@ -99,6 +100,22 @@ def operations(root: Path, *, system: FileSystem = REAL) -> tuple[Operation, ...
     """
     with Tree(root, system) as tree:
         return tuple(report(record) for record in load_all(tree))
+
+
+def standing_plan(
+    root: Path, plan_hash: str, *, system: FileSystem = REAL
+) -> tuple[Plan, Operation] | None:
+    """Return the plan of that hash that was carried out, or was begun, and its operation.
+
+    Raises:
+        FileMissingError: There is no such folder.
+        ConflictError: A journal was written by a later version, or not by us.
+    """
+    with Tree(root, system) as tree:
+        for record in reversed(load_all(tree)):
+            if record.plan.hash == plan_hash and record.state not in ("undoing", "undone"):
+                return record.plan, report(record)
+    return None
 
 
 def generated_captions(root: Path, *, system: FileSystem = REAL) -> Mapping[str, str]:

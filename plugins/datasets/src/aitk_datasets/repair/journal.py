@@ -101,6 +101,12 @@ class Record:
         todo = {"planned", "started"} if self.state == "applying" else {"done", "undoing"}
         return self.is_open and self.is_staged and not todo & set(self.counts())
 
+    @property
+    def is_cut_off(self) -> bool:
+        """Tell whether it can be gone on with, and does not wait for a person."""
+        unsettled = {"conflict", "refused"} & set(self.counts())
+        return self.is_open and not (self.is_waiting and unsettled)
+
     def state_of(self, row: int) -> RowState:
         """Return the state of a row."""
         fact = self.facts.get(row)

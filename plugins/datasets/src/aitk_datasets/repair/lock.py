@@ -109,6 +109,18 @@ def locked(tree: Tree) -> Iterator[None]:
         os.close(descriptor)
 
 
+def is_held(tree: Tree) -> bool:
+    """Tell whether somebody seems to hold the lock, by the name in it: nothing is taken for it."""
+    try:
+        descriptor = tree.open_to_read(LOCK)
+    except (OSError, ConflictError):
+        return False
+    try:
+        return _is_alive(_owner(descriptor))
+    finally:
+        os.close(descriptor)
+
+
 def _open(tree: Tree) -> int:
     entry = tree.entry(LOCK)
     tree.system.step("open", entry.name)

@@ -55,6 +55,8 @@ class Outcome:
     """False: something is left to do, by a person or by `recover`."""
     was_done: bool = False
     """There was nothing to do: an earlier call did it."""
+    why: str = ""
+    """Why the operation was gone on with, where that was not what was asked for."""
 
 
 def resume(

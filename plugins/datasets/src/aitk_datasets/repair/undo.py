@@ -1,18 +1,15 @@
-"""Taking an operation back, and deciding about one that was cut off."""
+"""Taking an operation back."""
 
 from __future__ import annotations
 
-from contextlib import suppress
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from aitk_core.errors import ConflictError, NotFoundError
-from aitk_datasets.repair.faults import typed_errors
-from aitk_datasets.repair.journal import FINAL, JOURNALS, QUARANTINE, load, load_all, operation_ids
+from aitk_datasets.repair.journal import FINAL, load, load_all
 from aitk_datasets.repair.lock import locked
 from aitk_datasets.repair.run import BATCH, resume, verify
-from aitk_datasets.repair.stage import make_own_folders, remove_empty
-from aitk_datasets.repair.system import REAL, remove_if_there
-from aitk_datasets.repair.tree import OWN, Tree
+from aitk_datasets.repair.system import REAL
+from aitk_datasets.repair.tree import Tree
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -66,51 +63,6 @@ def undo(
             return resume(tree, record, "backward", now=now, check=check, batch=batch)
 
 
-def recover(
-    root: Path,
-    *,
-    prefer: Literal["continue", "undo"],
-    now: float,
-    check: Check | None = None,
-    batch: int = BATCH,
-    system: FileSystem = REAL,
-) -> tuple[Outcome, ...]:
-    """Bring every operation that was cut off to an end, and remove what never began.
-
-    An undo that began is always continued; an apply is continued or undone as `prefer` says.
-    What stands as no step leaves it is told in the outcome, and not touched.
-
-    Raises:
-        ConflictError: Another change is under way.
-        NotPermittedError: The dataset cannot be written.
-        FileMissingError: There is no such folder.
-    """
-    outcomes = []
-    with Tree(root, system) as tree:
-        if tree.lstat(OWN) is None:
-            return ()
-        make_own_folders(tree)
-        with locked(tree):
-            records = load_all(tree)
-            with typed_errors(tree):
-                _remove_unbegun(tree, records)
-            # The newest first: each finds the files as it left them.
-            for record in reversed(records):
-                if record.is_open:
-                    is_back = record.state == "undoing" or prefer == "undo"
-                    outcomes.append(
-                        resume(
-                            tree,
-                            record,
-                            "backward" if is_back else "forward",
-                            now=now,
-                            check=check,
-                            batch=batch,
-                        )
-                    )
-    return tuple(reversed(outcomes))
-
-
 def _check_order(record: Record, records: Iterable[Record]) -> None:
     """See that no later operation stands on this one.
 
@@ -137,15 +89,3 @@ def _paths(record: Record) -> set[str]:
         for path in (action.path, action.target)
         if path
     }
-
-
-def _remove_unbegun(tree: Tree, records: Iterable[Record]) -> None:
-    """Remove journals without a whole plan, and folders without a journal, where empty."""
-    known = {record.id for record in records}
-    for operation in operation_ids(tree):
-        if operation not in known:
-            remove_if_there(tree.system, tree.entry(f"{JOURNALS}/{operation}.jsonl"))
-    for name in tree.names(QUARANTINE):
-        if name not in known:
-            with suppress(NotADirectoryError, ConflictError):
-                remove_empty(tree, {f"{QUARANTINE}/{name}"})
