@@ -775,22 +775,37 @@ def test_a_folder_of_another_mount_has_a_quarantine_of_its_own(
     assert state_of(root) == before
 
 
-def test_latents_that_the_trainer_would_go_on_using_are_named(root: Path) -> None:
+def test_what_the_trainer_cached_of_files_that_change_is_named(root: Path) -> None:
     write(
         root,
         {
             "a.png": picture(1, mode="I;16"),
+            "a.txt": b"",
             "a_b.png": picture(2),
+            "c.webp": picture(3, "WEBP"),
             "_latent_cache/a_0f3.safetensors": b"",
             "_latent_cache/a_b_77e.safetensors": b"",
+            "_latent_cache/c_1.safetensors": b"",
+            "_clip_vision_cache/a_11.safetensors": b"",
+            "_t_e_cache/a_5.safetensors": b"",
         },
     )
     requests = [
         rewrite_image("a.png", Rewrite(eight_bit=True), reason="x"),
+        rewrite_image("c.webp", Rewrite(format="PNG"), reason="x"),
+        write_caption("a.png", "a text", reason="x"),
         remove_image("a_b.png", reason="x"),
     ]
     plan = plan_repair(root, requests)
-    assert stale_latents(root, plan) == ("_latent_cache/a_0f3.safetensors",)
+    assert [(one.path, one.of, one.is_reused) for one in stale_latents(root, plan.actions)] == [
+        ("_latent_cache/a_0f3.safetensors", "a.png", True),
+        ("_clip_vision_cache/a_11.safetensors", "a.png", True),
+        ("_t_e_cache/a_5.safetensors", "a.txt", False),
+    ]
+    # What was cached before an operation is right again once it was taken back.
+    os.utime(root / "_latent_cache/a_0f3.safetensors", (NOW + 5, NOW + 5))
+    again = stale_latents(root, plan.actions, since=NOW)
+    assert [one.path for one in again] == ["_latent_cache/a_0f3.safetensors"]
 
 
 def test_our_folder_as_a_link_is_refused(root: Path, tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from aitk_core.errors import ConflictError, InvalidArgumentsError, TooLargeError
 from aitk_datasets.folder.walk import walk
 from aitk_datasets.repair.system import FileSystem
 from aitk_datasets.upload import stage as staging
+from aitk_datasets.underway import Stopped
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -401,10 +402,10 @@ def test_nothing_appears_after_the_call_is_over(tmp_path: Path) -> None:
     stage.open(0)
     stage.write("a.png", [b"1"])
     stage.stop()
-    with pytest.raises(staging.Stopped):
+    with pytest.raises(Stopped):
         stage.publish(["a.png"])
     stage.discard()
-    with pytest.raises(staging.Stopped):
+    with pytest.raises(Stopped):
         stage.open(0)
     assert list(tmp_path.iterdir()) == []
 

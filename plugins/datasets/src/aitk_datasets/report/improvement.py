@@ -12,14 +12,16 @@ from aitk_core.evidence.dataset import DatasetEvidence
 from aitk_core.protocols import Outcomes
 from aitk_datasets.repair.choose import Options
 from aitk_datasets.repair.history import Operation
+from aitk_datasets.repair.latents import StaleCache
 from aitk_datasets.repair.plan import Plan
 from aitk_datasets.repair.run import Outcome
+from aitk_datasets.report.earlier import earlier_notes, problems, recovered
 from aitk_datasets.report.inspection import dataset_analysis
 from aitk_datasets.said import counted, shown
 from aitk_datasets.target import Target
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
 _SHOWN: Final = 100
 """Ours: actions, files and conflicts that the answer lists; counts are of all."""
@@ -38,6 +40,11 @@ class Improvement:
     after: tuple[DatasetEvidence, Outcomes] | None
     plan: Plan | None
     outcome: Outcome | None
+    found: tuple[Operation, ...]
+    """Half done when the call began."""
+    recovered: tuple[Outcome, ...]
+    """What the call made of those that it was not asked about."""
+    stale: tuple[StaleCache, ...]
     operations: tuple[Operation, ...]
     is_applied: bool
     undone: str | None
@@ -78,18 +85,25 @@ def build(made: Improvement) -> dict[str, Any]:
         "analysis_after": {"skipped": True}
         if made.after is None
         else dataset_analysis(path, *made.after),
+        "recovered": recovered(made.recovered),
+        "stale_latents": _stale(made.stale),
         "operations": [
             {
                 "id": one.id,
                 "state": one.state,
                 "created_at": _moment(one.created_at),
                 "actions": sum(one.counts.values()),
+                "skipped": one.counts.get("skipped", 0),
                 "quarantined_files": one.quarantined_files,
                 "quarantined_bytes": one.quarantined_bytes,
             }
             for one in made.operations[-_OPERATIONS:]
         ],
-        "notes": [*made.notes, *made.before[1].notes],
+        "notes": [
+            *earlier_notes(made.found, made.recovered, made.outcome, made.operations),
+            *made.notes,
+            *made.before[1].notes,
+        ],
     }
 
 
@@ -190,6 +204,32 @@ def _plan(plan: Plan) -> dict[str, Any]:
     }
 
 
+def _stale(found: Sequence[StaleCache]) -> dict[str, Any]:
+    reused = sum(one.is_reused for one in found)
+    advice = None
+    if reused:
+        advice = (
+            "delete the files that are reused before the next training: the trainer knows them by "
+            "the picture's name and size, and would train the old picture"
+        )
+    elif found:
+        advice = "nothing need be done: the trainer reads none of these files again"
+    return {
+        "count": len(found),
+        "reused_count": reused,
+        "files": [
+            {
+                "path": shown(one.path),
+                "of": shown(one.of),
+                "cache": one.cache,
+                "is_reused": one.is_reused,
+            }
+            for one in sorted(found, key=lambda one: not one.is_reused)[:_SHOWN]
+        ],
+        "advice": advice,
+    }
+
+
 def _changes(outcome: Outcome) -> dict[str, Any]:
     return {
         "operation_id": outcome.operation.id,
@@ -197,14 +237,7 @@ def _changes(outcome: Outcome) -> dict[str, Any]:
         "changed": outcome.changed,
         "was_done": outcome.was_done,
         "is_finished": outcome.is_finished,
-        "problems": [
-            {
-                "paths": [shown(path) for path in problem.paths[:10]],
-                "state": problem.state,
-                "detail": shown(problem.detail, 300),
-            }
-            for problem in outcome.problems[:_SHOWN]
-        ],
+        "problems": problems(outcome),
     }
 
 
@@ -238,12 +271,18 @@ def _moved(_kind: str, reason: str, path: str, made: Improvement) -> str:
 
 def summarize(data: Mapping[str, Any]) -> str:
     """Return a few lines for a person."""
+    earlier = [f"- {note}" for note in data["notes"] if "operation" in note]
+    stale = data["stale_latents"]
+    if stale["reused_count"]:
+        files = counted(stale["reused_count"], "cached file")
+        earlier.append(f"- {files} of the trainer's: {stale['advice']}")
     if "operation_id" in data["undo_result"]:
         back = data["undo_result"]
-        return (
+        line = (
             f"{data['dataset_path']}: operation {back['operation_id']} taken back, "
             f"{counted(back['changed'], 'action')}; {counted(len(back['problems']), 'problem')}."
         )
+        return "\n".join([line, *earlier])
     planned = [one for one in data["plan_actions"] if one["count"]]
     lines = [f"{data['dataset_path']}: " + ("nothing to do." if not planned else "")]
     verb = "done" if data["applied"] else "planned"
@@ -260,4 +299,4 @@ def summarize(data: Mapping[str, Any]) -> str:
     lines += [f"- {conflict['message']}" for conflict in (plan or {}).get("conflicts", ())[:5]]
     if any(one["action"].endswith("captions") for one in planned[:2]):
         lines.append("Captions are made from file names: placeholders, better written by a person.")
-    return "\n".join(lines)
+    return "\n".join(lines + earlier)

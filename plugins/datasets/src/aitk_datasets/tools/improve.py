@@ -2,27 +2,36 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from aitk_core.errors import BackendError, ConflictError, TooLargeError
 from aitk_core.records.results import ToolResult
 from aitk_datasets.folder.use import use_of
 from aitk_datasets.target import find_target
+from aitk_datasets.underway import conduct
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from aitk_core.evidence.dataset import DatasetEvidence
     from aitk_core.protocols import Outcomes, ToolContext
     from aitk_datasets.arguments import AutoImproveDataset
     from aitk_datasets.repair.choose import Options
+    from aitk_datasets.repair.history import Operation
+    from aitk_datasets.repair.latents import StaleCache
     from aitk_datasets.repair.plan import Plan
     from aitk_datasets.repair.run import Outcome
+    from aitk_datasets.repair.system import Check
     from aitk_datasets.target import Target
 
 
 async def auto_improve_dataset(arguments: AutoImproveDataset, context: ToolContext) -> ToolResult:
     """Plan the repair of a dataset, carry it out where asked, or take one back.
+
+    A call that changes anything first brings to an end what an earlier, killed call left half
+    done. A call that is cancelled ends between two files.
 
     Raises:
         InvalidArgumentsError: No folder is named, or it is none.
@@ -41,29 +50,42 @@ async def auto_improve_dataset(arguments: AutoImproveDataset, context: ToolConte
     )
     options = _options(arguments, target)
     notes: list[str] = []
-    changes = arguments.apply or arguments.undo is not None
-    if changes:
+    found = await context.run(_cut_off, target.folder)
+    confirmed: tuple[Plan, Operation] | None = None
+    recovered: tuple[Outcome, ...] = ()
+    if arguments.apply or arguments.undo is not None:
         notes += await _refuse_in_use(context, target.folder, force=arguments.force)
+        if arguments.undo is None and arguments.plan_hash is not None:
+            confirmed = await context.run(_standing, target.folder, arguments.plan_hash)
+        own = arguments.undo if confirmed is None else confirmed[1].id
+        recovered = await conduct(
+            context,
+            partial(_recover, target.folder, context.now(), own),
+            message="bringing an earlier operation to its end",
+        )
     before = await _look(context, target, arguments.max_dataset_files)
     plan: Plan | None = None
     outcome: Outcome | None = None
     if arguments.undo is not None:
-        outcome = await context.run(_undo, target.folder, arguments.undo, context.now())
+        outcome = await conduct(
+            context,
+            partial(_undo, target.folder, arguments.undo, context.now()),
+            message="taking back",
+            before=len(before[0].images),
+        )
     else:
-        plan = await context.run(_plan, target, before[0], options)
-        if arguments.plan_hash not in (None, plan.hash):
-            raise ConflictError(
-                "the plan is not the one that was looked at: files or options have changed",
-                remedy="plan again, look at that plan and give its hash",
-                plan_hash=plan.hash,
-            )
+        plan = await _confirmed_plan(arguments, context, target, before[0], options, confirmed)
         if arguments.apply and plan.actions:
-            await context.progress(0, len(plan.actions), f"applying {len(plan.actions)} actions")
-            outcome = await context.run(_apply, target.folder, plan, context.now())
+            outcome = await conduct(
+                context,
+                partial(_apply, target.folder, plan, context.now()),
+                message="applying",
+                before=len(before[0].images) + len(plan.requests),
+            )
     after = None
     if outcome is not None and outcome.changed:
         after = await _look(context, target, arguments.max_dataset_files)
-    past = await context.run(_operations, target.folder)
+    outcomes = (*recovered, outcome) if outcome is not None else recovered
     improvement = Improvement(
         target=target,
         options=options,
@@ -71,7 +93,10 @@ async def auto_improve_dataset(arguments: AutoImproveDataset, context: ToolConte
         after=after,
         plan=plan,
         outcome=outcome,
-        operations=past,
+        found=found,
+        recovered=recovered,
+        stale=await context.run(_stale, target.folder, plan, outcomes),
+        operations=await context.run(_operations, target.folder),
         is_applied=arguments.apply,
         undone=arguments.undo,
         config_name=arguments.config_name,
@@ -79,6 +104,36 @@ async def auto_improve_dataset(arguments: AutoImproveDataset, context: ToolConte
     )
     data: dict[str, Any] = await context.run(build, improvement)
     return ToolResult(data=data, summary=summarize(data))
+
+
+async def _confirmed_plan(
+    arguments: AutoImproveDataset,
+    context: ToolContext,
+    target: Target,
+    evidence: DatasetEvidence,
+    options: Options,
+    confirmed: tuple[Plan, Operation] | None,
+) -> Plan:
+    """Return the plan: that of an earlier call where its hash is given again, else a new one.
+
+    Raises:
+        ConflictError: Another plan's hash was given.
+    """
+    if confirmed is not None:
+        return confirmed[0]
+    plan = await conduct(
+        context,
+        partial(_plan, target, evidence, options),
+        message="planning",
+        before=len(evidence.images),
+    )
+    if arguments.plan_hash not in (None, plan.hash):
+        raise ConflictError(
+            "the plan is not the one that was looked at: files or options have changed",
+            remedy="plan again, look at that plan and give its hash",
+            plan_hash=plan.hash,
+        )
+    return plan
 
 
 def _options(arguments: AutoImproveDataset, target: Target) -> Options:
@@ -140,27 +195,62 @@ async def _refuse_in_use(context: ToolContext, folder: Path, *, force: bool) -> 
     return [f"changed while {', '.join(users[:3])} uses the folder"] if users else []
 
 
-def _plan(target: Target, evidence: DatasetEvidence, options: Options) -> Plan:
+def _plan(target: Target, evidence: DatasetEvidence, options: Options, check: Check) -> Plan:
     from aitk_datasets.repair.choose import requests_for
     from aitk_datasets.repair.planning import plan_repair
 
     extension = target.use.caption_ext if target.use is not None else ".txt"
-    return plan_repair(target.folder, requests_for(evidence, options), caption_ext=extension)
+    requests = requests_for(evidence, options)
+    return plan_repair(target.folder, requests, caption_ext=extension, check=check)
 
 
-def _apply(folder: Path, plan: Plan, now: float) -> Outcome:
+def _apply(folder: Path, plan: Plan, now: float, check: Check) -> Outcome:
     from aitk_datasets.repair.apply import apply_plan
 
-    return apply_plan(folder, plan, plan_hash=plan.hash, now=now)
+    return apply_plan(folder, plan, plan_hash=plan.hash, now=now, check=check)
 
 
-def _undo(folder: Path, operation: str, now: float) -> Outcome:
+def _undo(folder: Path, operation: str, now: float, check: Check) -> Outcome:
     from aitk_datasets.repair.undo import undo
 
-    return undo(folder, operation, now=now)
+    return undo(folder, operation, now=now, check=check)
 
 
-def _operations(folder: Path) -> Any:
+def _recover(folder: Path, now: float, own: str | None, check: Check) -> tuple[Outcome, ...]:
+    from aitk_datasets.repair.recovery import recover
+
+    return recover(folder, prefer="settle", now=now, leave=own, check=check)
+
+
+def _cut_off(folder: Path) -> tuple[Operation, ...]:
+    from aitk_datasets.repair.recovery import cut_off
+
+    return cut_off(folder)
+
+
+def _standing(folder: Path, plan_hash: str) -> tuple[Plan, Operation] | None:
+    from aitk_datasets.repair.history import standing_plan
+
+    return standing_plan(folder, plan_hash)
+
+
+def _stale(folder: Path, plan: Plan | None, outcomes: Sequence[Outcome]) -> tuple[StaleCache, ...]:
+    """Return what the trainer cached of what was changed, or would be where nothing was yet."""
+    from aitk_datasets.repair.latents import stale_latents
+
+    if not outcomes:
+        return () if plan is None else stale_latents(folder, plan.actions)
+    found: list[StaleCache] = []
+    for outcome in outcomes:
+        if outcome.changed:
+            operation = outcome.operation
+            is_back = operation.state in ("undoing", "undone")
+            rows = [row for row in operation.rows if row.state in ("done", "undone")]
+            found += stale_latents(folder, rows, since=operation.created_at if is_back else None)
+    return tuple(found)
+
+
+def _operations(folder: Path) -> tuple[Operation, ...]:
     from aitk_datasets.repair.history import operations
 
     return operations(folder)
