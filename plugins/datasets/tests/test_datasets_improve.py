@@ -229,6 +229,40 @@ def test_a_job_that_uses_the_folder_holds_the_repair_off(
     assert state_of(folder) == before
 
 
+def test_a_quarantine_is_emptied_only_with_the_hash_of_what_was_shown(
+    improve: Callable[..., dict[str, Any]], folder: Path
+) -> None:
+    done = improve(apply=True, quarantine_duplicates=True)
+    operation = done["apply_result"]["operation_id"]
+    held = {path: path.read_bytes() for path in folder.glob(".aitk/quarantine/**/*.*")}
+    foreign = folder / ".aitk" / "quarantine" / operation / "notes.md"
+    foreign.write_bytes(b"mine")
+    standing = state_of(folder)
+    shown = improve(empty_quarantine=operation)
+    found = shown["quarantine_result"]
+    assert (found["deleted"], found["can_be_undone"], shown["applied"]) == (None, True, False)
+    assert (found["file_count"], found["bytes"]) == (4, sum(len(data) for data in held.values()))
+    assert {one["was"] for one in found["files"]} == {
+        "03.jpg",
+        "03.txt",
+        "06.txt",
+        "Red_Cat_07.jpg",
+    }
+    assert [name.rpartition("/")[2] for name in found["foreign"]] == ["notes.md"]
+    for wrong in ({}, {"plan_hash": "0" * 64}, {"plan_hash": found["hash"], "undo": operation}):
+        with pytest.raises(AitkError):
+            improve(empty_quarantine=operation, apply=True, **wrong)
+    assert all(path.read_bytes() == data for path, data in held.items())
+    emptied = improve(empty_quarantine=operation, apply=True, plan_hash=found["hash"])
+    result = emptied["quarantine_result"]
+    assert (result["deleted"], result["can_be_undone"], emptied["applied"]) == (4, False, True)
+    assert (state_of(folder), foreign.read_bytes()) == (standing, b"mine")
+    assert not any(path.exists() for path in held)
+    assert emptied["operations"][-1]["quarantined_bytes"] == 0
+    with pytest.raises(ConflictError, match="cannot be undone any more"):
+        improve(undo=operation)
+
+
 @given(st.text(max_size=60), st.none() | st.just("ohwx"))
 def test_a_caption_from_a_name_is_text_that_can_be_written(name: str, trigger: str | None) -> None:
     text = caption_from(name + ".jpg", trigger)

@@ -21,6 +21,7 @@ from attrs import define, field
 
 from aitk_core.errors import ConflictError
 from aitk_datasets.repair.apply import apply_plan
+from aitk_datasets.repair.emptying import empty_quarantine, plan_emptying
 from aitk_datasets.repair.history import operations
 from aitk_datasets.repair.plan import Plan
 from aitk_datasets.repair.planning import plan_repair
@@ -43,6 +44,7 @@ from support.repairs import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from aitk_datasets.repair.emptying import Emptied
     from aitk_datasets.repair.run import Outcome
 
 CHAINS: tuple[tuple[Method, ...], ...] = (METHODS, ("link", "reserve"), ("reserve",))
@@ -118,8 +120,11 @@ class Case:
             exceptions = {"latin.png", "empty.png"}
         assert (self.with_caption & trained) - exceptions <= captioned(self.root)
 
+    def before_by_path(self) -> dict[str, bytes]:
+        return {path: data for path, (data, _, _) in self.before.items()}
+
     def before_contents(self) -> set[bytes]:
-        return {data for data, _, _ in self.before.values()}
+        return set(self.before_by_path().values())
 
     def ends_applied(self) -> None:
         """Everything is done; doing it again changes nothing; it can be taken back."""
@@ -261,6 +266,51 @@ def test_two_kills_of_one_apply_and_a_third_of_its_undo(case: Case) -> None:
             case.undo()
         case.ends_undone()
         case.forget()
+
+
+def test_a_killed_emptying_deletes_nothing_but_what_was_shown(any_case: Case) -> None:
+    """After any kill the rest is deleted when asked again, or given back; never by itself."""
+    case = any_case
+    copy = case.root.with_name("copy")
+    operation = case.apply().operation.id
+    shown = plan_emptying(case.root, operation)
+    kept = {(case.root / one.path).read_bytes() for one in shown.files}
+    shutil.move(case.root, copy)
+
+    def afresh() -> None:
+        shutil.rmtree(case.root, ignore_errors=True)
+        shutil.copytree(copy, case.root)
+
+    def empty(step: Killer | None = None) -> Emptied:
+        plan_hash = plan_emptying(case.root, operation).hash
+        return empty_quarantine(
+            case.root, operation, plan_hash=plan_hash, now=NOW, batch=3, system=case.system(step)
+        )
+
+    afresh()
+    standing = contents_of(case.root)
+    at = 0
+    while in_a_process(partial(empty, Killer(at=at))):
+        assert contents_of(case.root) == standing
+        left = case.before_by_path()
+        assert all_contents(case.root) | kept >= set(left.values())
+        assert case.go_on() == ()
+        if at % 2:
+            assert empty().is_finished
+            with pytest.raises(ConflictError):
+                case.undo()
+            assert contents_of(case.root) == standing
+        elif operations(case.root)[-1].state == "emptied":
+            assert contents_of(case.root) == standing
+        else:
+            gone = {one.was for one in shown.files if not (case.root / one.path).exists()}
+            back = case.undo()
+            assert {one.paths[0] for one in back.problems} == gone
+            now = contents_of(case.root)
+            assert all(now[path] == data for path, data in left.items() if path not in gone)
+        afresh()
+        at += 1
+    assert at > 20
 
 
 SCRIPT = """

@@ -19,8 +19,8 @@ from aitk_core.context import Session
 from aitk_core.errors import ConflictError, InvalidArgumentsError, TooLargeError, ToolTimeoutError
 from aitk_datasets.folder.walk import walk
 from aitk_datasets.repair.system import FileSystem
-from aitk_datasets.upload import stage as staging
 from aitk_datasets.underway import Stopped
+from aitk_datasets.upload import stage as staging
 
 if TYPE_CHECKING:
     from collections.abc import Callable

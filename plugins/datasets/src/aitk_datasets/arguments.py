@@ -77,6 +77,13 @@ class AutoImproveDataset:
     undo: str | None = arg(
         None, description="Take back the operation of this id; nothing else is done.", **_NAME
     )
+    empty_quarantine: str | None = arg(
+        None,
+        description="Delete for good what the operation of this id keeps in its quarantine; it "
+        "cannot be undone after that. Without apply only what would be deleted is answered; with "
+        "apply its hash must be given as plan_hash.",
+        **_NAME,
+    )
     trigger_word: str | None = arg(
         None, description="Put in front of generated captions; default: the job's.", **_NAME
     )

@@ -44,7 +44,8 @@ def aitk_tools() -> Iterable[ToolSpec]:
         description=(
             "Plans the repair of a training set and, with apply, does it: broken files and copies "
             "into a quarantine that the trainer skips, captions, rotation, formats. Every "
-            "operation can be taken back with undo. To only look use inspect-dataset."
+            "operation can be taken back with undo until empty_quarantine deletes its files. To "
+            "only look use inspect-dataset."
         ),
         arguments=AutoImproveDataset,
         contract="auto-improve-dataset.v1",

@@ -39,7 +39,7 @@ class Operation:
 
     id: str
     state: OperationState
-    """`applying` and `undoing`: begun, not finished; killed, stopped, or still at it."""
+    """`applying`, `undoing`, `emptying`: begun, not finished; killed, stopped, or still at it."""
     plan_hash: str
     created_at: float
     """Unix seconds."""
@@ -66,6 +66,7 @@ def report(record: Record) -> Operation:
         action.identity.size
         for row, action in enumerate(record.plan.actions)
         if action.identity is not None and record.state_of(row) in ("done", "refused")
+        if record.state != "emptied"
     ]
     return Operation(
         id=record.id,

@@ -41,7 +41,10 @@ _CHECK = 16
 _ID = re.compile(r"[0-9]{6}-[0-9]{8}T[0-9]{6}-[0-9a-f]{8}")
 _LONGEST = 1 << 28
 
-OperationState = Literal["applying", "applied", "undoing", "undone"]
+OperationState = Literal["applying", "applied", "undoing", "undone", "emptying", "emptied"]
+"""`emptying`: some of what the quarantine holds is deleted; `emptied`: all of it, so that the
+operation cannot be undone."""
+
 RowState = Literal[
     "planned",
     "started",
@@ -54,11 +57,12 @@ RowState = Literal[
     "undone",
     "left",
     "refused",
+    "deleted",
 ]
 """`unchanged`: the new file would equal the old; `failed`: it could not be made; `skipped`: its
 call was cancelled first; `conflict`: what is on the disk fits no step; `left`: changed by somebody
 since, and theirs; `refused`: not taken back, since its place is taken or the file is gone from the
-quarantine."""
+quarantine; `deleted`: the old file was deleted from the quarantine, as somebody asked."""
 
 FINAL: Final = frozenset[RowState]({"unchanged", "failed", "skipped"})
 """Rows with nothing to do in either direction."""

@@ -335,7 +335,7 @@ def verify(tree: Tree, record: Record) -> Outcome:
     problems = []
     for row, action in enumerate(record.plan.actions):
         if record.state_of(row) in ("done", "undone"):
-            direction: Direction = "forward" if record.state == "applied" else "backward"
+            direction: Direction = "backward" if record.state == "undone" else "forward"
             if not mover.stands(row, direction):
                 detail = "changed since by somebody"
                 problems.append(Problem(paths=(action.path,), state="left", detail=detail))

@@ -44,7 +44,8 @@ def undo(
 
     Raises:
         NotFoundError: There is no such operation.
-        ConflictError: A later operation changed the same files, or one is under way.
+        ConflictError: A later operation changed the same files, one is under way, or its quarantine
+            was emptied.
         NotPermittedError: The dataset cannot be written.
         FileMissingError: There is no such folder.
     """
@@ -59,6 +60,12 @@ def undo(
                 )
             if record.state == "undone":
                 return verify(tree, record)
+            if record.state == "emptied":
+                raise ConflictError(
+                    f"operation {operation} cannot be undone any more: its quarantine was emptied",
+                    remedy="put the files back from a copy of your own",
+                    operation=operation,
+                )
             _check_order(record, records)
             return resume(tree, record, "backward", now=now, check=check, batch=batch)
 
@@ -74,7 +81,9 @@ def _check_order(record: Record, records: Iterable[Record]) -> None:
         if other.id > record.id and other.state != "undone" and mine & _paths(other):
             raise ConflictError(
                 f"operation {other.id} changed some of the same files later",
-                remedy=f"undo {other.id} first",
+                remedy=f"undo {other.id} first"
+                if other.state != "emptied"
+                else "neither can be undone: the quarantine of the later one was emptied",
                 operation=other.id,
                 paths=sorted(mine & _paths(other))[:20],
             )

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from aitk_datasets.said import counted, shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from aitk_datasets.repair.emptying import Emptied, Emptying
     from aitk_datasets.repair.history import Operation
     from aitk_datasets.repair.run import Outcome
 
-_PROBLEMS = 100
-_ENDED = {"applied": "finished", "undone": "taken_back"}
+_SHOWN: Final = 100
+_ENDED: Final = {"applied": "finished", "undone": "taken_back"}
 
 
-def problems(outcome: Outcome) -> list[dict[str, Any]]:
+def problems(outcome: Outcome | Emptied) -> list[dict[str, Any]]:
     """Return the actions that did not come to their end."""
     return [
         {
@@ -24,8 +25,27 @@ def problems(outcome: Outcome) -> list[dict[str, Any]]:
             "state": problem.state,
             "detail": shown(problem.detail, 300),
         }
-        for problem in outcome.problems[:_PROBLEMS]
+        for problem in outcome.problems[:_SHOWN]
     ]
+
+
+def emptying(plan: Emptying, emptied: Emptied | None) -> dict[str, Any]:
+    """Return what emptying a quarantine would delete, and what it deleted."""
+    return {
+        "operation_id": plan.operation.id,
+        "hash": plan.hash,
+        "file_count": len(plan.files),
+        "bytes": plan.size,
+        "files": [
+            {"path": shown(kept.path), "was": shown(kept.was), "bytes": kept.identity.size}
+            for kept in plan.files[:_SHOWN]
+        ],
+        "foreign_count": len(plan.foreign),
+        "foreign": [shown(path) for path in plan.foreign[:_SHOWN]],
+        "deleted": None if emptied is None else emptied.deleted,
+        "can_be_undone": (emptied or plan).operation.state != "emptied",
+        "problems": [] if emptied is None else problems(emptied),
+    }
 
 
 def recovered(outcomes: Iterable[Outcome]) -> list[dict[str, Any]]:
@@ -74,6 +94,12 @@ def earlier_notes(
                 f"{begin}the next call that changes the folder brings it to its end first; "
                 "undo takes it back"
             )
+    notes += [
+        f"the quarantine of operation {one.id} was emptied in part: empty_quarantine deletes the "
+        "rest, undo gives back what is left"
+        for one in operations
+        if one.state == "emptying"
+    ]
     newest = operations[-1] if operations else None
     if newest is not None and newest.state == "applied" and newest.counts.get("skipped"):
         notes.append(

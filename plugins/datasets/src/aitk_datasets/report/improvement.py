@@ -11,11 +11,12 @@ from attrs import frozen
 from aitk_core.evidence.dataset import DatasetEvidence
 from aitk_core.protocols import Outcomes
 from aitk_datasets.repair.choose import Options
+from aitk_datasets.repair.emptying import Emptied, Emptying
 from aitk_datasets.repair.history import Operation
 from aitk_datasets.repair.latents import StaleCache
 from aitk_datasets.repair.plan import Plan
 from aitk_datasets.repair.run import Outcome
-from aitk_datasets.report.earlier import earlier_notes, problems, recovered
+from aitk_datasets.report.earlier import earlier_notes, emptying, problems, recovered
 from aitk_datasets.report.inspection import dataset_analysis
 from aitk_datasets.said import counted, shown
 from aitk_datasets.target import Target
@@ -40,6 +41,8 @@ class Improvement:
     after: tuple[DatasetEvidence, Outcomes] | None
     plan: Plan | None
     outcome: Outcome | None
+    emptying: Emptying | None
+    emptied: Emptied | None
     found: tuple[Operation, ...]
     """Half done when the call began."""
     recovered: tuple[Outcome, ...]
@@ -61,7 +64,7 @@ def build(made: Improvement) -> dict[str, Any]:
         "dataset_path": path,
         "config_name": made.config_name,
         "config_source": "config" if made.target.source == "config" else None,
-        "applied": made.outcome is not None and made.undone is None,
+        "applied": made.emptied is not None or (made.outcome is not None and made.undone is None),
         "options": {
             "fill_missing_captions": made.options.fill_missing_captions,
             "fill_empty_captions": made.options.fill_empty_captions,
@@ -85,6 +88,9 @@ def build(made: Improvement) -> dict[str, Any]:
         "analysis_after": {"skipped": True}
         if made.after is None
         else dataset_analysis(path, *made.after),
+        "quarantine_result": {"skipped": True}
+        if made.emptying is None
+        else emptying(made.emptying, made.emptied),
         "recovered": recovered(made.recovered),
         "stale_latents": _stale(made.stale),
         "operations": [
@@ -263,6 +269,27 @@ def _result(made: Improvement) -> dict[str, Any]:
     }
 
 
+def _of_quarantine(told: Mapping[str, Any]) -> list[str]:
+    of = f"the quarantine of operation {told['operation_id']}"
+    if told["deleted"] is not None:
+        end = "the operation can still be undone in part"
+        if not told["can_be_undone"]:
+            end = "the operation cannot be undone any more"
+        lines = [f"{counted(told['deleted'], 'file')} deleted from {of}; {end}."]
+    elif not told["can_be_undone"]:
+        lines = [f"{of} was emptied before; the operation cannot be undone any more."]
+    else:
+        files = counted(told["file_count"], "file")
+        lines = [
+            f"{files}, {told['bytes']} bytes, would be deleted for good from {of}.",
+            f"Nothing was deleted. Delete with apply and plan_hash {told['hash']}.",
+        ]
+    if told["foreign_count"]:
+        files = counted(told["foreign_count"], "file")
+        lines.append(f"{files} there, such as {told['foreign'][0]}: not ours, so kept.")
+    return lines + [f"- {one['detail']}: {', '.join(one['paths'])}" for one in told["problems"][:5]]
+
+
 def _moved(_kind: str, reason: str, path: str, made: Improvement) -> str:
     images = {image.path for image in made.before[0].images}
     what = "image" if path in images else "caption"
@@ -276,6 +303,8 @@ def summarize(data: Mapping[str, Any]) -> str:
     if stale["reused_count"]:
         files = counted(stale["reused_count"], "cached file")
         earlier.append(f"- {files} of the trainer's: {stale['advice']}")
+    if "operation_id" in data["quarantine_result"]:
+        return "\n".join([*_of_quarantine(data["quarantine_result"]), *earlier])
     if "operation_id" in data["undo_result"]:
         back = data["undo_result"]
         line = (

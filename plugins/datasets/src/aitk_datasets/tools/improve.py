@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from aitk_core.errors import BackendError, ConflictError, TooLargeError
+from aitk_core.errors import BackendError, ConflictError, InvalidArgumentsError, TooLargeError
 from aitk_core.records.results import ToolResult
 from aitk_datasets.folder.use import use_of
 from aitk_datasets.target import find_target
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from aitk_core.protocols import Outcomes, ToolContext
     from aitk_datasets.arguments import AutoImproveDataset
     from aitk_datasets.repair.choose import Options
+    from aitk_datasets.repair.emptying import Emptied, Emptying
     from aitk_datasets.repair.history import Operation
     from aitk_datasets.repair.latents import StaleCache
     from aitk_datasets.repair.plan import Plan
@@ -34,7 +35,7 @@ async def auto_improve_dataset(arguments: AutoImproveDataset, context: ToolConte
     done. A call that is cancelled ends between two files.
 
     Raises:
-        InvalidArgumentsError: No folder is named, or it is none.
+        InvalidArgumentsError: No folder is named, it is none, or the request contradicts itself.
         PathOutsideRootsError: It lies in no root.
         TooLargeError: It holds more pictures than may be looked at.
         ConflictError: Another plan was confirmed, a job uses the folder, or somebody else is at it.
@@ -48,12 +49,14 @@ async def auto_improve_dataset(arguments: AutoImproveDataset, context: ToolConte
         job_id=arguments.job_id,
         config_name=arguments.config_name,
     )
+    _check_request(arguments)
     options = _options(arguments, target)
     notes: list[str] = []
     found = await context.run(_cut_off, target.folder)
     confirmed: tuple[Plan, Operation] | None = None
     recovered: tuple[Outcome, ...] = ()
-    if arguments.apply or arguments.undo is not None:
+    is_repair = arguments.empty_quarantine is None
+    if is_repair and (arguments.apply or arguments.undo is not None):
         notes += await _refuse_in_use(context, target.folder, force=arguments.force)
         if arguments.undo is None and arguments.plan_hash is not None:
             confirmed = await context.run(_standing, target.folder, arguments.plan_hash)
@@ -66,7 +69,19 @@ async def auto_improve_dataset(arguments: AutoImproveDataset, context: ToolConte
     before = await _look(context, target, arguments.max_dataset_files)
     plan: Plan | None = None
     outcome: Outcome | None = None
-    if arguments.undo is not None:
+    emptying: Emptying | None = None
+    emptied: Emptied | None = None
+    if arguments.empty_quarantine is not None:
+        emptying = await context.run(_plan_emptying, target.folder, arguments.empty_quarantine)
+        if arguments.apply:
+            emptied = await conduct(
+                context,
+                partial(_empty, target.folder, arguments, context.now()),
+                message="deleting",
+                before=len(before[0].images),
+            )
+            emptying = emptied.plan
+    elif arguments.undo is not None:
         outcome = await conduct(
             context,
             partial(_undo, target.folder, arguments.undo, context.now()),
@@ -93,6 +108,8 @@ async def auto_improve_dataset(arguments: AutoImproveDataset, context: ToolConte
         after=after,
         plan=plan,
         outcome=outcome,
+        emptying=emptying,
+        emptied=emptied,
         found=found,
         recovered=recovered,
         stale=await context.run(_stale, target.folder, plan, outcomes),
@@ -104,6 +121,28 @@ async def auto_improve_dataset(arguments: AutoImproveDataset, context: ToolConte
     )
     data: dict[str, Any] = await context.run(build, improvement)
     return ToolResult(data=data, summary=summarize(data))
+
+
+def _check_request(arguments: AutoImproveDataset) -> None:
+    """See that one thing is asked for, and that a deletion was looked at.
+
+    Raises:
+        InvalidArgumentsError: It is not so.
+    """
+    if arguments.empty_quarantine is None:
+        return
+    fault = None
+    if arguments.undo is not None:
+        fault = "undo", "undo and empty_quarantine exclude each other"
+    elif arguments.apply and arguments.plan_hash is None:
+        fault = "plan_hash", "is required to delete: the hash of what would be deleted"
+    if fault is not None:
+        raise InvalidArgumentsError(
+            f"{fault[0]}: {fault[1]}",
+            remedy="call with empty_quarantine alone, look at what would be deleted, then give its "
+            "hash with apply",
+            faults=[{"path": f"/{fault[0]}", "message": fault[1]}],
+        )
 
 
 async def _confirmed_plan(
@@ -220,6 +259,19 @@ def _recover(folder: Path, now: float, own: str | None, check: Check) -> tuple[O
     from aitk_datasets.repair.recovery import recover
 
     return recover(folder, prefer="settle", now=now, leave=own, check=check)
+
+
+def _plan_emptying(folder: Path, operation: str) -> Emptying:
+    from aitk_datasets.repair.emptying import plan_emptying
+
+    return plan_emptying(folder, operation)
+
+
+def _empty(folder: Path, arguments: AutoImproveDataset, now: float, check: Check) -> Emptied:
+    from aitk_datasets.repair.emptying import empty_quarantine
+
+    operation, plan_hash = arguments.empty_quarantine or "", arguments.plan_hash or ""
+    return empty_quarantine(folder, operation, plan_hash=plan_hash, now=now, check=check)
 
 
 def _cut_off(folder: Path) -> tuple[Operation, ...]:
