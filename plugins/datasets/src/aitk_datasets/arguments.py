@@ -84,6 +84,11 @@ class AutoImproveDataset:
         "apply its hash must be given as plan_hash.",
         **_NAME,
     )
+    refuse_captions: bool = arg(
+        False,
+        description="Take the captions away that were made from file names, and make none there "
+        "again; those edited since stay. Nothing else is planned or done.",
+    )
     trigger_word: str | None = arg(
         None, description="Put in front of generated captions; default: the job's.", **_NAME
     )

@@ -16,13 +16,14 @@ from aitk_datasets.duplicates import clusters_of
 from aitk_datasets.repair.plan import (
     Rewrite,
     reencode_caption,
+    refuse_caption,
     remove_image,
     rewrite_image,
     write_caption,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Container, Iterable, Iterator
 
     from aitk_core.evidence.dataset import DatasetEvidence, Duplicate, ImageFile
     from aitk_datasets.repair.plan import Encoding, Request
@@ -64,12 +65,24 @@ class Options:
     trigger_word: str | None = None
 
 
-def requests_for(evidence: DatasetEvidence, options: Options) -> tuple[Request, ...]:
+def refusals_of(generated: Iterable[str]) -> tuple[Request, ...]:
+    """Return what is to be asked so that no caption stays that was made of a file's name.
+
+    Args:
+        generated: Paths of the captions that were made; the plan leaves those edited since.
+    """
+    return tuple(refuse_caption(path, reason="CAPTION_REFUSED") for path in sorted(generated))
+
+
+def requests_for(
+    evidence: DatasetEvidence, options: Options, *, refused: Container[str] = ()
+) -> tuple[Request, ...]:
     """Return what is to be asked of the plan, removals first.
 
     Args:
         evidence: Of the whole folder.
         options: What may be done.
+        refused: Paths of captions that somebody refused: none is made there again.
     """
     removed = tuple(_removals(evidence, options))
     gone = {request.path for request in removed}
@@ -78,7 +91,11 @@ def requests_for(evidence: DatasetEvidence, options: Options) -> tuple[Request, 
         *removed,
         *_rewrites(staying, options),
         *_reencodings(evidence, staying, options),
-        *_captions(evidence, staying, options),
+        *_captions(
+            evidence,
+            [image for image in staying if caption_path(evidence, image.path) not in refused],
+            options,
+        ),
     )
 
 
@@ -153,11 +170,16 @@ def _captions(
             yield write_caption(image.path, text, reason=reason, generator=GENERATOR)
 
 
+def caption_path(evidence: DatasetEvidence, path: str) -> str:
+    """Return where the trainer looks for a picture's caption."""
+    extension = evidence.use.caption_ext if evidence.use is not None else ".txt"
+    return posixpath.splitext(path)[0] + extension
+
+
 def _is_known(evidence: DatasetEvidence, path: str) -> bool:
     """Tell whether a caption is missing, and not only unread; wrong case is a caption, too."""
-    use = evidence.use
     stem = posixpath.splitext(path)[0]
-    wanted = stem + (use.caption_ext if use is not None else ".txt")
+    wanted = caption_path(evidence, path)
     cased = {posixpath.splitext(other)[0] for other in evidence.wrong_case}
     return wanted not in evidence.missing and stem not in cased
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from typing import TYPE_CHECKING
 
 from attrs import field, frozen
@@ -128,17 +129,49 @@ def generated_captions(root: Path, *, system: FileSystem = REAL) -> Mapping[str,
         FileMissingError: There is no such folder.
     """
     with Tree(root, system) as tree:
-        return generated_in(tree)
+        return captions_in(tree).generated
 
 
-def generated_in(tree: Tree) -> Mapping[str, str]:
-    """Return the captions that we wrote in an open dataset."""
-    found = {}
+def refused_captions(root: Path, *, system: FileSystem = REAL) -> frozenset[str]:
+    """Return the paths of captions that we wrote and somebody refused: none is made there again.
+
+    Raises:
+        FileMissingError: There is no such folder.
+    """
+    with Tree(root, system) as tree:
+        return frozenset(captions_in(tree).refused)
+
+
+@frozen(kw_only=True)
+class Captions:
+    """What the journals say of captions that we wrote."""
+
+    generated: Mapping[str, str]
+    """Those that stand: path to SHA-256 of what was written."""
+    filled: AbstractSet[str]
+    """Those of them that took the place of an empty one."""
+    refused: AbstractSet[str]
+    """Those that were refused, and not written again since."""
+
+
+def captions_in(tree: Tree) -> Captions:
+    """Return what is known of captions in an open dataset."""
+    generated: dict[str, str] = {}
+    filled, refused = set[str](), set[str]()
     for record in load_all(tree):
         if record.state == "undone" or not record.is_staged:
             continue
         for row, action in enumerate(record.plan.actions):
-            is_ours = action.is_generated and record.state_of(row) not in FINAL
-            if is_ours and action.new_sha256:
-                found[action.path] = action.new_sha256
-    return found
+            state = record.state_of(row)
+            if action.is_generated and action.new_sha256 and state not in FINAL:
+                is_first = action.path not in generated
+                generated[action.path] = action.new_sha256
+                refused.discard(action.path)
+                # Our own caption, written again, stands where the empty one stood.
+                if action.kind == "fill_caption" and is_first:
+                    filled.add(action.path)
+            elif action.kind == "refuse_caption" and state in ("done", "deleted"):
+                generated.pop(action.path, None)
+                filled.discard(action.path)
+                refused.add(action.path)
+    return Captions(generated=generated, filled=filled, refused=refused)

@@ -14,8 +14,17 @@ from aitk_datasets.repair.tree import Identity
 
 VERSION: Final = 1
 
-RequestKind = Literal["remove_image", "write_caption", "reencode_caption", "rewrite_image"]
-ActionKind = Literal["move", "create_caption", "fill_caption", "reencode_caption", "rewrite_image"]
+RequestKind = Literal[
+    "remove_image", "write_caption", "reencode_caption", "rewrite_image", "refuse_caption"
+]
+ActionKind = Literal[
+    "move",
+    "create_caption",
+    "fill_caption",
+    "reencode_caption",
+    "rewrite_image",
+    "refuse_caption",
+]
 Encoding = Literal["utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "cp1252", "latin-1"]
 ConflictCode = Literal[
     "missing",
@@ -27,6 +36,7 @@ ConflictCode = Literal[
     "unreadable",
     "name_clash",
     "caption_exists",
+    "edited",
     "different_captions",
     "removed_image",
     "contradiction",
@@ -76,7 +86,7 @@ class Request:
 
     kind: RequestKind
     path: str
-    """Of the image; for `reencode_caption` of the caption."""
+    """Of the image; for `reencode_caption` and `refuse_caption` of the caption."""
     reason: str
     """A code, such as the finding's."""
     text: str | None = None
@@ -100,6 +110,11 @@ def write_caption(path: str, text: str, *, reason: str, generator: str = "") -> 
 def reencode_caption(path: str, encoding: Encoding, *, reason: str) -> Request:
     """Ask for a caption to be UTF-8 without BOM; the old file is kept in the quarantine."""
     return Request(kind="reencode_caption", path=path, reason=reason, encoding=encoding)
+
+
+def refuse_caption(path: str, *, reason: str) -> Request:
+    """Ask for a caption that we made to go again, unless somebody has edited it since."""
+    return Request(kind="refuse_caption", path=path, reason=reason)
 
 
 def rewrite_image(path: str, rewrite: Rewrite, *, reason: str) -> Request:
@@ -127,11 +142,6 @@ class Action:
     rewrite: Rewrite | None = None
     new_sha256: str | None = None
     """Of the caption to be written; a picture's is known once it is made."""
-
-    @property
-    def is_caption(self) -> bool:
-        """Tell whether it puts a caption in place."""
-        return self.kind in ("create_caption", "fill_caption", "reencode_caption")
 
     @property
     def is_generated(self) -> bool:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import stat
-from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections import Counter
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final, TypeVar
 
@@ -15,7 +14,7 @@ from aitk_core.errors import ConflictError, InvalidArgumentsError, TooLargeError
 from aitk_datasets.repair import names
 from aitk_datasets.repair.captions import EncodingError, is_blank, to_utf8
 from aitk_datasets.repair.faults import typed_errors
-from aitk_datasets.repair.history import generated_in
+from aitk_datasets.repair.history import Captions, captions_in
 from aitk_datasets.repair.plan import (
     Action,
     KeptCaption,
@@ -24,9 +23,10 @@ from aitk_datasets.repair.plan import (
 )
 from aitk_datasets.repair.system import REAL
 from aitk_datasets.repair.tree import Tree, split
+from aitk_datasets.repair.wishes import without_contradictions
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
 
     from aitk_datasets.repair.plan import (
@@ -38,9 +38,6 @@ if TYPE_CHECKING:
 
 MAX_CAPTION: Final = 1 << 20
 """Bytes of the longest caption that is written or re-encoded. Ours."""
-
-_REPEATABLE: Final = frozenset({"write_caption", "remove_image"})
-"""Two reasons, or two pictures of one caption, ask for the same thing."""
 
 T = TypeVar("T")
 
@@ -84,14 +81,15 @@ class _Planner:
     caption_ext: str
     conflicts: list[PlanConflict] = field(factory=list)
     kept: list[KeptCaption] = field(factory=list)
-    generated: Mapping[str, str] = field(factory=dict)
+    captions: Captions = field(init=False)
     _listings: dict[str, names.Listing] = field(factory=dict)
 
     def plan(self, requests: tuple[Request, ...], check: Check | None) -> Plan:
         for request in requests:
             split(request.path)
-        self.generated = generated_in(self.tree)
-        wanted = self._without_contradictions(requests)
+        self.captions = captions_in(self.tree)
+        wanted, conflicts = without_contradictions(requests, self._caption)
+        self.conflicts += conflicts
         removed = {request.path for request in wanted if request.kind == "remove_image"}
         groups: list[tuple[Request, list[Action]]] = []
         for number, request in enumerate(wanted):
@@ -122,31 +120,6 @@ class _Planner:
             self.conflicts.append(left_out.conflict)
             return None
 
-    def _without_contradictions(self, requests: Sequence[Request]) -> list[Request]:
-        """Drop repetitions; of different wishes for one file keep none."""
-        by_file: defaultdict[tuple[str, str], list[Request]] = defaultdict(list)
-        going = {request.path for request in requests if request.kind == "remove_image"}
-        for request in dict.fromkeys(requests):
-            is_caption = request.kind in ("write_caption", "reencode_caption")
-            file = self._caption(request.path) if request.kind == "write_caption" else request.path
-            by_file["caption" if is_caption else "image", file].append(request)
-        wanted = []
-        for (_, file), same in by_file.items():
-            captions = {request.text for request in same if request.kind == "write_caption"}
-            kinds = {request.kind for request in same}
-            paths = tuple(dict.fromkeys([file, *(request.path for request in same)]))
-            if len(captions) > 1:
-                self._conflict("different_captions", "different texts for one caption", *paths)
-            elif kinds == {"remove_image", "rewrite_image"}:
-                wanted.append(next(one for one in same if one.kind == "remove_image"))
-                self._conflict("removed_image", f"{file!r} is to be removed", file)
-            elif len(kinds) == 1 and (kinds <= _REPEATABLE or len(same) == 1):
-                staying = (one for one in same if one.path not in going)
-                wanted.append(next(staying, same[0]))
-            else:
-                self._conflict("contradiction", f"different wishes for {file!r}", *paths)
-        return wanted
-
     def _conflict(self, code: ConflictCode, message: str, *paths: str) -> None:
         self.conflicts.append(PlanConflict(code=code, paths=paths, message=message))
 
@@ -168,6 +141,8 @@ class _Planner:
             raise _LeaveOut("hidden", f"{request.path!r} is not trained: hidden", request.path)
         if request.kind == "reencode_caption":
             return self._reencode(request, removed)
+        if request.kind == "refuse_caption":
+            return self._refuse(request)
         if not names.is_media(name):
             raise _LeaveOut("not_an_image", f"{request.path!r} is no picture", request.path)
         if request.kind == "write_caption":
@@ -261,7 +236,7 @@ class _Planner:
         )
 
     def _may_fill(self, path: str, identity: Identity) -> bool:
-        if self.generated.get(path) == identity.sha256:
+        if self.captions.generated.get(path) == identity.sha256:
             return True
         # More than this is no empty caption, whatever it holds.
         return identity.size <= MAX_CAPTION and is_blank(self.tree.read(path)[0])
@@ -294,6 +269,26 @@ class _Planner:
             store=self.tree.store(folder),
             encoding=request.encoding,
             new_sha256=hashlib.sha256(new).hexdigest(),
+        )
+
+    def _refuse(self, request: Request) -> Action:
+        path = request.path
+        wanted = self.captions.generated.get(path)
+        if wanted is None:
+            raise _LeaveOut("caption_exists", f"{path!r} is no caption of ours", path)
+        identity = self._replaceable(path)
+        if identity.sha256 != wanted:
+            raise _LeaveOut("edited", f"{path!r} was edited since it was made: it stays", path)
+        # An empty caption that it had replaced is there again, empty.
+        is_filled = path in self.captions.filled
+        return Action(
+            kind="refuse_caption",
+            path=path,
+            target=path if is_filled else None,
+            reason=request.reason,
+            identity=identity,
+            store=self.tree.store(split(path)[0]),
+            new_sha256=hashlib.sha256(b"").hexdigest() if is_filled else None,
         )
 
     def _owners(self, folder: str, stem: str) -> list[str]:

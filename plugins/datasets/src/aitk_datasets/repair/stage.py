@@ -172,6 +172,8 @@ def _content(tree: Tree, action: Action) -> tuple[bytes | None, os.stat_result |
         return (action.text or "").encode("utf-8"), None
     if action.identity is None:
         raise ValueError(f"{action.kind} without a file")
+    if action.kind == "refuse_caption":
+        return b"", None
     data, found = tree.read(action.path)
     if hashlib.sha256(data).hexdigest() != action.identity.sha256:
         raise ConflictError(f"{action.path!r} is not as planned", remedy="plan again")

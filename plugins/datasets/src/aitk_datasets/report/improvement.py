@@ -161,6 +161,8 @@ def _plan_actions(made: Improvement) -> list[dict[str, Any]]:
     removals = [request.reason for request in _requests(made, "remove_image")]
     duplicates = sum(reason.startswith("DUPLICATE") for reason in removals)
     rewrites = len(list(_requests(made, "rewrite_image")))
+    actions = () if made.plan is None else made.plan.actions
+    refused = sum(action.kind == "refuse_caption" for action in actions)
     counts: Mapping[str, tuple[int, bool]] = {
         "create_missing_captions": (captions["CAPTION_MISSING"], options.fill_missing_captions),
         "fill_empty_captions": (captions["CAPTION_EMPTY"], options.fill_empty_captions),
@@ -174,6 +176,7 @@ def _plan_actions(made: Improvement) -> list[dict[str, Any]]:
             len(list(_requests(made, "reencode_caption"))),
             options.reencode_captions,
         ),
+        "refuse_captions": (refused, bool(refused)),
     }
     return [
         {"action": name, "count": count, "enabled": enabled}
@@ -262,6 +265,7 @@ def _result(made: Improvement) -> dict[str, Any]:
     return {
         "captions_created": kinds["create_caption"],
         "empty_captions_filled": kinds["fill_caption"],
+        "captions_refused": kinds["refuse_caption"],
         "duplicates_quarantined": types["duplicate_image"],
         "corrupt_quarantined": types["corrupt_image"],
         "moved_files": moved[:_SHOWN],
@@ -326,6 +330,6 @@ def summarize(data: Mapping[str, Any]) -> str:
             "take it back with undo."
         )
     lines += [f"- {conflict['message']}" for conflict in (plan or {}).get("conflicts", ())[:5]]
-    if any(one["action"].endswith("captions") for one in planned[:2]):
+    if {"create_missing_captions", "fill_empty_captions"} & {one["action"] for one in planned}:
         lines.append("Captions are made from file names: placeholders, better written by a person.")
     return "\n".join(lines + earlier)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from aitk_core.errors import BackendError, ConflictError, InvalidArgumentsError, TooLargeError
 from aitk_core.records.results import ToolResult
 from aitk_datasets.folder.use import use_of
+from aitk_datasets.said import counted
 from aitk_datasets.target import find_target
 from aitk_datasets.underway import conduct
 
@@ -89,6 +90,7 @@ async def auto_improve_dataset(arguments: AutoImproveDataset, context: ToolConte
             before=len(before[0].images),
         )
     else:
+        notes += await context.run(_refused, target.folder)
         plan = await _confirmed_plan(arguments, context, target, before[0], options, confirmed)
         if arguments.apply and plan.actions:
             outcome = await conduct(
@@ -129,18 +131,24 @@ def _check_request(arguments: AutoImproveDataset) -> None:
     Raises:
         InvalidArgumentsError: It is not so.
     """
-    if arguments.empty_quarantine is None:
-        return
+    asked = [
+        name
+        for name, is_asked in (
+            ("empty_quarantine", arguments.empty_quarantine is not None),
+            ("undo", arguments.undo is not None),
+            ("refuse_captions", arguments.refuse_captions),
+        )
+        if is_asked
+    ]
     fault = None
-    if arguments.undo is not None:
-        fault = "undo", "undo and empty_quarantine exclude each other"
-    elif arguments.apply and arguments.plan_hash is None:
+    if len(asked) > 1:
+        fault = asked[1], f"{asked[0]} and {asked[1]} exclude each other"
+    elif asked == ["empty_quarantine"] and arguments.apply and arguments.plan_hash is None:
         fault = "plan_hash", "is required to delete: the hash of what would be deleted"
     if fault is not None:
         raise InvalidArgumentsError(
             f"{fault[0]}: {fault[1]}",
-            remedy="call with empty_quarantine alone, look at what would be deleted, then give its "
-            "hash with apply",
+            remedy="ask for one thing; to delete, look at what would be deleted first",
             faults=[{"path": f"/{fault[0]}", "message": fault[1]}],
         )
 
@@ -162,7 +170,7 @@ async def _confirmed_plan(
         return confirmed[0]
     plan = await conduct(
         context,
-        partial(_plan, target, evidence, options),
+        partial(_plan, target, evidence, None if arguments.refuse_captions else options),
         message="planning",
         before=len(evidence.images),
     )
@@ -234,12 +242,18 @@ async def _refuse_in_use(context: ToolContext, folder: Path, *, force: bool) -> 
     return [f"changed while {', '.join(users[:3])} uses the folder"] if users else []
 
 
-def _plan(target: Target, evidence: DatasetEvidence, options: Options, check: Check) -> Plan:
-    from aitk_datasets.repair.choose import requests_for
+def _plan(target: Target, evidence: DatasetEvidence, options: Options | None, check: Check) -> Plan:
+    """Return the plan; without options that of refusing the captions that were made."""
+    from aitk_datasets.repair.choose import refusals_of, requests_for
+    from aitk_datasets.repair.history import generated_captions, refused_captions
     from aitk_datasets.repair.planning import plan_repair
 
     extension = target.use.caption_ext if target.use is not None else ".txt"
-    requests = requests_for(evidence, options)
+    if options is None:
+        requests = refusals_of(generated_captions(target.folder))
+    else:
+        refused = refused_captions(target.folder)
+        requests = requests_for(evidence, options, refused=refused)
     return plan_repair(target.folder, requests, caption_ext=extension, check=check)
 
 
@@ -259,6 +273,14 @@ def _recover(folder: Path, now: float, own: str | None, check: Check) -> tuple[O
     from aitk_datasets.repair.recovery import recover
 
     return recover(folder, prefer="settle", now=now, leave=own, check=check)
+
+
+def _refused(folder: Path) -> list[str]:
+    from aitk_datasets.repair.history import refused_captions
+
+    count = len(refused_captions(folder))
+    note = f"{counted(count, 'caption')} made of file names refused: none is made there again"
+    return [f"{note}; undo that operation to allow it"] if count else []
 
 
 def _plan_emptying(folder: Path, operation: str) -> Emptying:
