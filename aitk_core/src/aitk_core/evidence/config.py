@@ -92,7 +92,8 @@ def read_config(config: Mapping[str, Any] | None) -> RunConfig:
         dataset_paths=tuple(
             path
             for item in sets
-            if (path := _text(item.get("folder_path") or item.get("dataset_path"))) is not None
+            # The trainer's own order: `dataset_path` wins where both are given.
+            if (path := _text(item.get("dataset_path")) or _text(item.get("folder_path")))
         ),
         uses_metrics=logging.get("use_ui_logger") is True,
         validates=bool(_mapping(train.get("validation_config")).get("validation_items")),
