@@ -69,6 +69,18 @@ def test_every_warning_that_the_code_names_has_a_case() -> None:
     assert named - NOTES == proven
 
 
+def test_a_finding_names_its_pictures_as_files_and_quotes_nothing() -> None:
+    evidence = evolve(folder_of([(9000, 90), (200, 100)] * 6), use=USE)
+    found = (*counts.analyze(evidence).findings, *buckets.analyze(evidence).findings)
+    refs = {finding.code: finding.evidence for finding in found}
+    assert {"ASPECT_EXTREME", "IMAGE_SMALLER_THAN_TARGET"} <= set(refs)
+    known = {image.path for image in evidence.images}
+    for (ref,) in filter(None, refs.values()):
+        assert (ref.source, ref.quote) == ("dataset", None)
+        assert set(ref.files) <= known
+        assert ref.files
+
+
 def test_without_a_config_buckets_are_not_assessed_and_counts_are() -> None:
     evidence = folder_of([(9000, 90)] * 4)
     assert not buckets.analyze(evidence).assessed

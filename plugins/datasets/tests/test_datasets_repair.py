@@ -218,22 +218,28 @@ def test_pitfall_95_a_caption_that_another_file_needs_stays(root: Path) -> None:
             "b.txt": b"of both",
             "c.jpg": picture(2, "JPEG"),
             "c.bmp": picture(2, "BMP"),
+            "e.jpg": picture(4, "JPEG"),
+            "e.JFIF": picture(4, "JPEG"),
+            "e.txt": b"of a file under a name that the trainer passes over",
             "c.txt": b"of a file that is not trained too",
             "D.jpg": picture(3, "JPEG"),
             "d.png": picture(3),
             "D.txt": b"of one by name, of two where case does not count",
         },
     )
-    requests = [remove_image(path, reason="duplicate") for path in ("b.jpg", "c.jpg", "D.jpg")]
+    requests = [
+        remove_image(path, reason="duplicate") for path in ("b.jpg", "c.jpg", "D.jpg", "e.jpg")
+    ]
     plan = plan_repair(root, requests)
-    assert kinds(plan) == [("move", "b.jpg"), ("move", "c.jpg"), ("move", "D.jpg")]
+    assert kinds(plan) == [("move", one) for one in ("b.jpg", "c.jpg", "D.jpg", "e.jpg")]
     assert {(kept.path, kept.needed_by) for kept in plan.kept} == {
         ("b.txt", "b.png"),
         ("c.txt", "c.bmp"),
         ("D.txt", "d.png"),
+        ("e.txt", "e.JFIF"),
     }
     applied(root, plan)
-    assert {"b.txt", "c.txt", "D.txt"} <= set(files_of(root))
+    assert {"b.txt", "c.txt", "D.txt", "e.txt"} <= set(files_of(root))
 
 
 def test_pitfall_95_the_last_picture_takes_the_caption_after_it(root: Path) -> None:

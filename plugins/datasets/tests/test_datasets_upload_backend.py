@@ -17,10 +17,11 @@ from PIL import Image
 from aitk_core.backend.client import AiToolkitBackend
 from aitk_core.backend.datasets import checked_file_name
 from aitk_core.errors import BackendError, InvalidArgumentsError
+from aitk_datasets.folder.names import fold
 from aitk_datasets.upload import send
 from aitk_datasets.upload.checks import Staged
 from aitk_datasets.upload.items import Item, Refused, decoded
-from aitk_datasets.upload.names import Admission, Present, folded, picture_name, plain_name
+from aitk_datasets.upload.names import Admission, Present, picture_name, plain_name
 from aitk_sandbox.app import create_app, open_backend
 
 if TYPE_CHECKING:
@@ -196,7 +197,7 @@ def test_names_that_are_admitted_differ_for_every_system(names: list[str]) -> No
         except Refused:
             continue
         kept.append(name)
-    assert len({folded(name) for name in kept}) == len(kept)
+    assert len({fold(name) for name in kept}) == len(kept)
 
 
 @given(st.binary(max_size=3000), st.integers(1, 60))

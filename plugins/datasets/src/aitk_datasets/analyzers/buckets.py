@@ -11,10 +11,9 @@ from typing import TYPE_CHECKING, Any, Final
 from attrs import evolve
 
 from aitk_core.records.findings import Analysis, Estimate, Finding, Remedy
-from aitk_datasets.analyzers.shared import files_of, not_seen
+from aitk_datasets.analyzers.shared import not_seen
 from aitk_datasets.buckets.waste import waste_of
-from aitk_datasets.folder.names import shown
-from aitk_datasets.said import counted
+from aitk_datasets.said import counted, examples, shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -234,7 +233,7 @@ def _finding(
         n=n,
         method=_METHOD,
         confidence_source="deterministic",
-        evidence=files_of(paths, None if worst is None else worst.count),
+        evidence=examples(paths),
         remedies=remedies,
         unknown=unknown,
     )

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, Final
 from attrs import evolve
 
 from aitk_core.records.findings import Analysis, Estimate, Finding, Remedy
-from aitk_datasets.analyzers.shared import files_of, not_seen
+from aitk_datasets.analyzers.shared import not_seen
 from aitk_datasets.folder.names import in_quarantine
-from aitk_datasets.said import counted
+from aitk_datasets.said import counted, examples
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -322,6 +322,6 @@ def _finding(code: str, *, paths: Sequence[str] = (), **fields: Any) -> Finding:
         code=code,
         category="dataset",
         method=_METHOD,
-        evidence=files_of(paths),
+        evidence=examples(paths),
         **(given | fields),
     )

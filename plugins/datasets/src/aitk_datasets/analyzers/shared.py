@@ -1,22 +1,13 @@
-"""What the analyzers of a folder say alike: counts, examples, and the limits of the scan."""
+"""What the analyzers of a folder say alike: the limits of the scan."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from aitk_core.records.findings import EvidenceRef
-from aitk_datasets.folder.names import some_of
 from aitk_datasets.said import counted
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from aitk_core.evidence.dataset import DatasetEvidence
-
-
-def files_of(paths: Sequence[str], total: int | None = None) -> tuple[EvidenceRef, ...]:
-    """Return a reference that names the first of the files a finding rests on."""
-    return (EvidenceRef(source="dataset", quote=some_of(paths, total)),) if paths else ()
 
 
 def not_seen(evidence: DatasetEvidence) -> tuple[str, ...]:

@@ -1,11 +1,10 @@
-"""Kinds of files by name, as the trainer sorts them, and names made fit to be shown."""
+"""Kinds of files by name, as the trainer sorts them; which names are one to some system."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, Literal, TypeAlias
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
+import posixpath
+import unicodedata
+from typing import Final, Literal, TypeAlias
 
 Kind: TypeAlias = Literal["image", "video", "audio", "unsupported"]
 
@@ -26,6 +25,12 @@ PICTURED: Final[frozenset[Kind | None]] = frozenset({"image", "video", "unsuppor
 CONTROLS: Final = "_controls"
 """Files whose direct parent has this name are dropped (datasets.md A1)."""
 
+LATENT_CACHE: Final = "_latent_cache"
+TEXT_CACHE: Final = "_t_e_cache"
+VISION_CACHE: Final = "_clip_vision_cache"
+CACHES: Final = (LATENT_CACHE, TEXT_CACHE, VISION_CACHE)
+"""Folders that the trainer makes beside the pictures (API.md section 13)."""
+
 QUARANTINES: Final = ("_duplicates", "_quarantine")
 """Folders of other tools that are not hidden, so that what lies there is trained (E4)."""
 
@@ -35,42 +40,32 @@ _KINDS: Final[dict[str, Kind]] = {
     **dict.fromkeys(VIDEO_EXTENSIONS, "video"),
     **dict.fromkeys(IMAGE_EXTENSIONS, "image"),
 }
-_SHOWN: Final = 200
-_NAMED: Final = 3
 
 
-def parts_of(name: str) -> tuple[str, Kind | None]:
-    """Return a file name's stem, and what its extension stands for in any case, if anything.
+def fold(name: str) -> str:
+    """Return the name as file systems that mind neither case nor Unicode form compare it."""
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
 
-    The stem is that of `os.path.splitext`, which the trainer pairs by, for any name that does
-    not begin with a dot.
+
+def stem_of(path: str) -> str:
+    """Return a path without its extension, as the trainer cuts it (`os.path.splitext`)."""
+    return posixpath.splitext(path)[0]
+
+
+def parts_of(path: str) -> tuple[str, Kind | None]:
+    """Return a path's stem, and what its extension stands for in any case, if anything."""
+    stem, extension = posixpath.splitext(path)
+    return stem, _KINDS.get(extension.lower())
+
+
+def is_media(path: str) -> bool:
+    """Tell whether a path is a picture's, a video's or a sound's, trained or not.
+
+    Whatever may own a caption: cheaper to leave one than to lose one (datasets.md C2).
     """
-    stem, dot, extension = name.rpartition(".")
-    return (stem, _KINDS.get(f".{extension}".lower())) if dot else (name, None)
-
-
-def can_be_shown(path: str) -> bool:
-    """Tell whether a path is plain text: no control, no direction mark, no undecoded byte."""
-    return path.isprintable()
-
-
-def shown(path: str) -> str:
-    """Return a path fit for a message: unprintable characters escaped, 200 characters before that.
-
-    Bytes that are no text come from the file system as lone surrogates and are escaped as such.
-    """
-    # Long names are told apart by their ends as often as by their beginnings.
-    cut = path if len(path) <= _SHOWN else f"{path[: _SHOWN // 2]}...{path[3 - _SHOWN // 2 :]}"
-    return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in cut)
+    return parts_of(path)[1] is not None
 
 
 def in_quarantine(path: str) -> bool:
     """Tell whether a relative path leads through a folder of another tool's quarantine."""
     return any(part in QUARANTINES for part in path.split("/")[:-1])
-
-
-def some_of(paths: Sequence[str], total: int | None = None) -> str:
-    """Return the first paths for a message: three, then how many more of `total` there are."""
-    more = (len(paths) if total is None else total) - len(paths[:_NAMED])
-    named = ", ".join(shown(path) for path in paths[:_NAMED])
-    return f"{named} and {more} more" if more > 0 else named

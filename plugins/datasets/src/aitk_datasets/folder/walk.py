@@ -16,18 +16,18 @@ from attrs import define, field, frozen
 
 from aitk_core.errors import FileMissingError, InvalidArgumentsError
 from aitk_datasets.folder.names import (
+    CACHES,
     CONTROLS,
     IMAGE_EXTENSIONS,
     UNSUPPORTED_EXTENSIONS,
     VIDEO_EXTENSIONS,
+    stem_of,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from pathlib import Path
 
-OWN: Final = ("_latent_cache", "_t_e_cache", "_clip_vision_cache")
-"""Folders that the trainer makes beside the pictures."""
 _CHECK_EVERY: Final = 5000
 """Entries between two questions whether to go on. Ours."""
 
@@ -138,7 +138,7 @@ def _take(
     path = posixpath.join(inside, name)
     try:
         if entry.is_dir(follow_symlinks=False):
-            if name not in OWN:
+            if name not in CACHES:
                 waiting.append(path)
         elif posixpath.splitext(name)[1].lower() in UNSUPPORTED_EXTENSIONS:
             found.unsupported.append(path)
@@ -166,9 +166,9 @@ def _take_file(entry: os.DirEntry[str], path: str, extension: str, found: _Found
 
 
 def _listing(found: _Found, extension: str) -> Listing:
-    media = {posixpath.splitext(path)[0] for path, _stat, _link in found.images}
-    media |= {posixpath.splitext(path)[0] for path in (*found.videos, *found.controls)}
-    media |= {posixpath.splitext(path)[0] for path in found.unsupported}
+    media = {stem_of(path) for path, _stat, _link in found.images}
+    media |= {stem_of(path) for path in (*found.videos, *found.controls)}
+    media |= {stem_of(path) for path in found.unsupported}
     exact = {path for path in found.texts if path.endswith(extension)}
     images = tuple(
         Listed(
@@ -188,11 +188,9 @@ def _listing(found: _Found, extension: str) -> Listing:
         videos=_sorted(found.videos),
         controls=_sorted(found.controls),
         unsupported=_sorted(found.unsupported),
-        orphans=_sorted(path for path in exact if posixpath.splitext(path)[0] not in media),
+        orphans=_sorted(path for path in exact if stem_of(path) not in media),
         wrong_case=_sorted(
-            path
-            for path in found.texts
-            if path not in exact and posixpath.splitext(path)[0] in media
+            path for path in found.texts if path not in exact and stem_of(path) in media
         ),
         linked_captions=_sorted(path for path in used if found.texts[path]),
         unread=tuple(sorted(found.unread)),
@@ -200,7 +198,7 @@ def _listing(found: _Found, extension: str) -> Listing:
 
 
 def _caption(path: str, extension: str, exact: set[str]) -> str | None:
-    wanted = posixpath.splitext(path)[0] + extension
+    wanted = stem_of(path) + extension
     return wanted if wanted in exact else None
 
 

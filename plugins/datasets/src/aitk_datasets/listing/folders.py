@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import os
-import posixpath
 from collections import Counter
 from typing import TYPE_CHECKING, Final
 
-from aitk_datasets.folder.names import parts_of
+from aitk_datasets.folder.names import parts_of, stem_of
 from aitk_datasets.folder.walk import walk
 from aitk_datasets.listing.records import Captions, DatasetLine, Problem
 from aitk_datasets.said import shown
@@ -69,9 +68,9 @@ def look_into(folder: Path, name: str, check: Callable[[int], None] | None = Non
 
 def problems_of(listing: Listing) -> tuple[Problem, ...]:
     """Return what names and sizes alone show to be wrong."""
-    stems = Counter(posixpath.splitext(image.path)[0] for image in listing.images)
+    stems = Counter(stem_of(image.path) for image in listing.images)
     empty = [each.path for each in listing.images if not each.size_bytes and not each.is_link]
-    shared = [each.path for each in listing.images if stems[posixpath.splitext(each.path)[0]] > 1]
+    shared = [each.path for each in listing.images if stems[stem_of(each.path)] > 1]
     found = (
         ("IMAGE_EMPTY_FILE", empty),
         ("IMAGE_FORMAT_UNSUPPORTED", listing.unsupported),

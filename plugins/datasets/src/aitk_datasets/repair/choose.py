@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 from attrs import frozen
 
 from aitk_datasets.duplicates import clusters_of
+from aitk_datasets.folder.names import stem_of
 from aitk_datasets.repair.plan import (
     Rewrite,
     reencode_caption,
@@ -173,14 +174,14 @@ def _captions(
 def caption_path(evidence: DatasetEvidence, path: str) -> str:
     """Return where the trainer looks for a picture's caption."""
     extension = evidence.use.caption_ext if evidence.use is not None else ".txt"
-    return posixpath.splitext(path)[0] + extension
+    return stem_of(path) + extension
 
 
 def _is_known(evidence: DatasetEvidence, path: str) -> bool:
     """Tell whether a caption is missing, and not only unread; wrong case is a caption, too."""
-    stem = posixpath.splitext(path)[0]
+    stem = stem_of(path)
     wanted = caption_path(evidence, path)
-    cased = {posixpath.splitext(other)[0] for other in evidence.wrong_case}
+    cased = {stem_of(other) for other in evidence.wrong_case}
     return wanted not in evidence.missing and stem not in cased
 
 
@@ -190,7 +191,7 @@ def caption_from(path: str, trigger_word: str | None = None) -> str:
     Lower-cased words of any script, without numbers and words such as `img`; at most eight; the
     trigger word in front (contract/TOOLS.md section 9).
     """
-    stem = posixpath.splitext(posixpath.basename(path))[0]
+    stem = stem_of(posixpath.basename(path))
     words = [
         word
         for word in _WORDS.findall(stem.lower())

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final, Literal
 from attrs import frozen
 
 from aitk_core.errors import ConflictError
+from aitk_datasets.folder.names import LATENT_CACHE, TEXT_CACHE, VISION_CACHE, stem_of
 from aitk_datasets.repair import names
 from aitk_datasets.repair.system import REAL
 from aitk_datasets.repair.tree import Tree, split
@@ -23,11 +24,11 @@ if TYPE_CHECKING:
 Cache = Literal["latent", "vision", "text"]
 
 _OF_PICTURES: Final[Mapping[str, Cache]] = {
-    "_latent_cache": "latent",
-    "_clip_vision_cache": "vision",
+    LATENT_CACHE: "latent",
+    VISION_CACHE: "vision",
 }
-_OF_CAPTIONS: Final[Mapping[str, Cache]] = {"_t_e_cache": "text"}
-"""Folders beside the pictures; files are `<stem>_<hash>.safetensors` (API.md section 13)."""
+_OF_CAPTIONS: Final[Mapping[str, Cache]] = {TEXT_CACHE: "text"}
+"""Files are `<stem>_<hash>.safetensors` (API.md section 13)."""
 
 
 @frozen(kw_only=True)
@@ -86,7 +87,7 @@ def stale_latents(
                     by_stem[path] = _by_stem(tree, path, since)
                 found += [
                     StaleCache(path=f"{path}/{one}", of=change.path, cache=kind)
-                    for one in by_stem[path].get(names.cut(name)[0], ())
+                    for one in by_stem[path].get(stem_of(name), ())
                 ]
     return tuple(found)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import posixpath
 import stat
 from collections import Counter
 from contextlib import suppress
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 from attrs import define, field
 
 from aitk_core.errors import ConflictError, InvalidArgumentsError, TooLargeError
+from aitk_datasets.folder.names import CONTROLS, fold, is_media, stem_of
 from aitk_datasets.repair import names
 from aitk_datasets.repair.captions import EncodingError, is_blank, to_utf8
 from aitk_datasets.repair.faults import typed_errors
@@ -125,7 +127,7 @@ class _Planner:
 
     def _caption(self, image: str) -> str:
         folder, name = split(image)
-        return names.join(folder, names.cut(name)[0] + self.caption_ext)
+        return names.join(folder, stem_of(name) + self.caption_ext)
 
     def _listing(self, folder: str) -> names.Listing:
         if folder not in self._listings:
@@ -143,11 +145,11 @@ class _Planner:
             return self._reencode(request, removed)
         if request.kind == "refuse_caption":
             return self._refuse(request)
-        if not names.is_media(name):
+        if not is_media(name):
             raise _LeaveOut("not_an_image", f"{request.path!r} is no picture", request.path)
         if request.kind == "write_caption":
             return self._write_caption(request, removed)
-        if folder.rpartition("/")[2] == names.CONTROLS:
+        if folder.rpartition("/")[2] == CONTROLS:
             raise _LeaveOut("control_image", f"{request.path!r} is a control image", request.path)
         if request.kind == "remove_image":
             identity, _ = self._identity(request.path)
@@ -192,7 +194,7 @@ class _Planner:
         if rewrite is None or not rewrite.names:
             raise _LeaveOut("nothing_to_do", f"nothing is asked of {request.path!r}", request.path)
         folder, name = split(request.path)
-        stem, extension = names.cut(name)
+        stem, extension = posixpath.splitext(name)
         fitting = {"PNG": (".png",), "JPEG": (".jpg", ".jpeg")}.get(rewrite.format, (extension,))
         target = request.path
         if rewrite.format != "same" and extension.lower() not in fitting:
@@ -303,9 +305,9 @@ class _Planner:
         for number, (request, actions) in enumerate(groups):
             if request.kind == "remove_image":
                 folder, name = split(request.path)
-                stem = names.cut(name)[0]
-                stems = last.get((folder, names.fold(stem)), (0, set[str]()))[1] | {stem}
-                last[folder, names.fold(stem)] = number, stems
+                stem = stem_of(name)
+                stems = last.get((folder, fold(stem)), (0, set[str]()))[1] | {stem}
+                last[folder, fold(stem)] = number, stems
                 moved.update(dict.fromkeys(action.path for action in actions))
         for (folder, folded), (number, stems) in last.items():
             request, actions = groups[number]
@@ -334,13 +336,10 @@ class _Planner:
     ) -> list[tuple[Request, list[Action]]]:
         """Leave out what would meet a name that some system takes for the same."""
         quarantined = Counter(
-            names.fold(action.path)
-            for _, actions in groups
-            for action in actions
-            if action.identity
+            fold(action.path) for _, actions in groups for action in actions if action.identity
         )
         created = Counter(
-            names.fold(action.target)
+            fold(action.target)
             for _, actions in groups
             for action in actions
             if action.target is not None
@@ -366,16 +365,16 @@ class _Planner:
     def _clashes(
         self, action: Action, *, quarantined: Mapping[str, int], created: Mapping[str, int]
     ) -> list[str]:
-        if action.identity is not None and quarantined[names.fold(action.path)] > 1:
+        if action.identity is not None and quarantined[fold(action.path)] > 1:
             return [action.path]
         if action.target is None:
             return []
         folder, name = split(action.target)
-        like = self._listing(folder).by_name.get(names.fold(name), ())
+        like = self._listing(folder).by_name.get(fold(name), ())
         taken = {names.join(folder, other) for other in like}
         if action.target == action.path and action.identity is not None:
             taken.discard(action.path)
-        if created[names.fold(action.target)] > 1:
+        if created[fold(action.target)] > 1:
             taken.add(action.target)
         return sorted(taken)
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from attrs import define, field, frozen
 
+from aitk_datasets.folder.names import fold, is_media, stem_of
 from aitk_datasets.repair import names
 from aitk_datasets.repair.decide import End
 from aitk_datasets.repair.faults import NO_ROOM, typed_errors
@@ -233,10 +234,10 @@ class _Runner:
             for action in plan.actions:
                 if action.kind == "move" and not _is_caption_move(action):
                     folder, name = split(action.path)
-                    key = folder, names.fold(names.cut(name)[0])
+                    key = folder, fold(stem_of(name))
                     self._moved.setdefault(key, []).append(action.path)
         folder, name = split(caption)
-        return self._moved.get((folder, names.fold(name[: -len(plan.caption_ext)])), ())
+        return self._moved.get((folder, fold(name[: -len(plan.caption_ext)])), ())
 
     def _todo(self) -> Sequence[int]:
         record = self.journal.record
@@ -324,7 +325,7 @@ def units_of(plan: Plan) -> int:
 
 
 def _is_caption_move(action: Action) -> bool:
-    return action.kind == "move" and not names.is_media(action.path)
+    return action.kind == "move" and not is_media(action.path)
 
 
 def verify(tree: Tree, record: Record) -> Outcome:

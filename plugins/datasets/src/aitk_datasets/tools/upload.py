@@ -14,11 +14,12 @@ from aitk_core.backend.ids import checked_job_name
 from aitk_core.convert import unstructure
 from aitk_core.errors import ConflictError, InvalidArgumentsError
 from aitk_core.records.results import ToolResult
+from aitk_datasets.folder.names import fold, stem_of
 from aitk_datasets.said import counted, shown
 from aitk_datasets.target import resolve, visible_root
 from aitk_datasets.upload.checks import Outcome, look_at_all, stage_items, write_captions
 from aitk_datasets.upload.items import CAPTION_CHARS, Budget, Refused, inline_items
-from aitk_datasets.upload.names import CAPTION_EXT, folded, plain_name, stem_of
+from aitk_datasets.upload.names import CAPTION_EXT, plain_name
 from aitk_datasets.upload.present import present_here, present_there
 from aitk_datasets.upload.records import Saved, Totals, Uploaded
 from aitk_datasets.upload.send import BATCH_BYTES, kept_name, send
@@ -210,7 +211,7 @@ def _target_of(context: ToolContext, name: str) -> Path:
     """
     root = context.paths.root("datasets")
     with _disk():
-        twins = [each.name for each in root.iterdir() if folded(each.name) == folded(name)]
+        twins = [each.name for each in root.iterdir() if fold(each.name) == fold(name)]
     if twins and name not in twins:
         raise _bad(
             "dataset_name",

@@ -9,7 +9,7 @@ from typing import Final
 
 from attrs import define, field, frozen
 
-from aitk_datasets.folder.names import IMAGE_EXTENSIONS
+from aitk_datasets.folder.names import IMAGE_EXTENSIONS, fold, stem_of
 from aitk_datasets.said import shown
 from aitk_datasets.upload.items import Refused
 
@@ -55,16 +55,6 @@ def picture_name(text: str) -> str:
     return name
 
 
-def folded(name: str) -> str:
-    """Return what two names share that a system which ignores case takes for one."""
-    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
-
-
-def stem_of(name: str) -> str:
-    """Return a name without its extension."""
-    return posixpath.splitext(name)[0]
-
-
 def _no_caption(_stem: str) -> str | None:
     return None
 
@@ -85,9 +75,9 @@ def present_of(names: list[str], caption_at: Callable[[str], str | None]) -> Pre
     """Return the names that are there, ready to be asked."""
     stems: dict[str, set[str]] = {}
     for name in names:
-        stems.setdefault(folded(stem_of(name)), set()).add(stem_of(name))
+        stems.setdefault(fold(stem_of(name)), set()).add(stem_of(name))
     return Present(
-        names={folded(name): name for name in names},
+        names={fold(name): name for name in names},
         stems={key: frozenset(some) for key, some in stems.items()},
         caption_at=caption_at,
     )
@@ -108,13 +98,13 @@ class Admission:
             Refused: The name is taken, or another picture of its stem has another caption: the
                 two share one caption file (API.md section 13).
         """
-        stem, key = stem_of(name), folded(stem_of(name))
-        if folded(name) in self.present.names:
+        stem, key = stem_of(name), fold(stem_of(name))
+        if fold(name) in self.present.names:
             raise Refused("NAME_TAKEN", "a file of that name is there; give another name")
         spelled = self.present.stems.get(key)
         if spelled is not None and spelled != {stem}:
             raise Refused("NAME_TAKEN", "a name that differs only in case is there; give another")
-        if folded(name) in self._names:
+        if fold(name) in self._names:
             raise Refused("NAME_TWICE", "an earlier item has that name; give another")
         earlier = self._stems.get(key)
         if earlier is not None and earlier[0] != stem:
@@ -127,7 +117,7 @@ class Admission:
             if there != caption:
                 raise _shared(f"{shown(stem)!r} is there with another caption or extension")
             written = there is not None
-        self._names.add(folded(name))
+        self._names.add(fold(name))
         self._stems[key] = (stem, caption)
         return caption is not None and not written
 

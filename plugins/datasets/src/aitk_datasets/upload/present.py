@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 from attrs import frozen
 
 from aitk_core.errors import NotFoundError
-from aitk_datasets.folder.names import IMAGE_EXTENSIONS, PICTURED, parts_of
+from aitk_datasets.folder.names import IMAGE_EXTENSIONS, PICTURED, fold, parts_of
 from aitk_datasets.upload.items import CAPTION_CHARS, Refused
-from aitk_datasets.upload.names import CAPTION_EXT, Present, folded, present_of
+from aitk_datasets.upload.names import CAPTION_EXT, Present, present_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -45,7 +45,7 @@ def present_here(folder: Path) -> Present:
 
     # Captions and media make stems; of anything else only the name itself is taken.
     return Present(
-        names={folded(name): name for name in names},
+        names={fold(name): name for name in names},
         stems=present_of([name for name in names if _counts(name)], caption_at).stems,
         caption_at=caption_at,
     )

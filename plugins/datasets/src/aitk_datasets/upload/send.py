@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Final
 
 from aitk_core.backend.datasets import checked_file_name
 from aitk_core.errors import BackendError, InvalidArgumentsError
+from aitk_datasets.folder.names import stem_of
 from aitk_datasets.upload.items import Refused
-from aitk_datasets.upload.names import CAPTION_EXT, picture_name, stem_of
+from aitk_datasets.upload.names import CAPTION_EXT, picture_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

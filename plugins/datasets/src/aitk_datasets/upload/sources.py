@@ -11,10 +11,10 @@ from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, BinaryIO, Final
 
 from aitk_core.errors import FileMissingError, InvalidArgumentsError, TooLargeError
-from aitk_datasets.folder.names import CONTROLS, PICTURED, parts_of
-from aitk_datasets.folder.walk import OWN, walk
+from aitk_datasets.folder.names import CACHES, CONTROLS, PICTURED, parts_of, stem_of
+from aitk_datasets.folder.walk import walk
 from aitk_datasets.upload.items import CAPTION_CHARS, Item, Refused, checked_caption
-from aitk_datasets.upload.names import CAPTION_EXT, stem_of
+from aitk_datasets.upload.names import CAPTION_EXT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -209,7 +209,7 @@ def _is_own(info: zipfile.ZipInfo) -> bool:
         return False
     parts = info.filename.split("/")
     hidden = any(part.startswith(".") and part not in (".", "..") for part in parts)
-    return hidden or parts[0] == "__MACOSX" or bool({CONTROLS, *OWN} & set(parts[:-1]))
+    return hidden or parts[0] == "__MACOSX" or bool({CONTROLS, *CACHES} & set(parts[:-1]))
 
 
 def _zip_item(

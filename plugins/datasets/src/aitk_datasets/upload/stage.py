@@ -22,9 +22,10 @@ from typing import TYPE_CHECKING, Final
 from attrs import define, field
 
 from aitk_core.errors import ConflictError
+from aitk_datasets.folder.names import stem_of
 from aitk_datasets.repair.system import REAL, UNSUPPORTED, Entry, FileSystem, probe_abilities
 from aitk_datasets.underway import Stopped
-from aitk_datasets.upload.names import CAPTION_EXT, stem_of
+from aitk_datasets.upload.names import CAPTION_EXT
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
