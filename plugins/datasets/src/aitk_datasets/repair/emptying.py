@@ -7,7 +7,6 @@ somebody asks again, undo gives back what is left.
 
 from __future__ import annotations
 
-import hashlib
 import stat
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 from attrs import field, frozen
 
 from aitk_core.errors import ConflictError, NotFoundError
+from aitk_datasets.digests import sha256_of_bytes
 from aitk_datasets.repair.faults import typed_errors
 from aitk_datasets.repair.history import Operation, quarantine_of, report
 from aitk_datasets.repair.journal import QUARANTINE, Journal, load
@@ -69,7 +69,7 @@ class Emptying:
     def hash(self) -> str:
         """Return the SHA-256 of the operation and the files: what whoever confirms it names."""
         files = [(kept.path, kept.identity.size, kept.identity.sha256) for kept in self.files]
-        return hashlib.sha256(canonical([self.operation.id, files])).hexdigest()
+        return sha256_of_bytes(canonical([self.operation.id, files]))
 
 
 @frozen(kw_only=True)

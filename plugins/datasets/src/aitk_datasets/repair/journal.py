@@ -9,7 +9,6 @@ own SHA-256; a line that a power cut tore is the last one, and is dropped.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import re
@@ -19,6 +18,7 @@ from attrs import asdict, define, field, frozen
 
 from aitk_core.convert import structure
 from aitk_core.errors import AitkError, ConflictError, NotFoundError
+from aitk_datasets.digests import sha256_of_bytes
 from aitk_datasets.repair.faults import NO_ROOM
 from aitk_datasets.repair.plan import Plan, canonical, from_json, to_json
 from aitk_datasets.repair.system import remove_if_there
@@ -140,7 +140,7 @@ class Record:
 
 def _line(value: Mapping[str, Any]) -> bytes:
     body = canonical(value)
-    return hashlib.sha256(body).hexdigest()[:_CHECK].encode("ascii") + b" " + body + b"\n"
+    return sha256_of_bytes(body)[:_CHECK].encode("ascii") + b" " + body + b"\n"
 
 
 def _entries(data: bytes) -> Iterable[tuple[Mapping[str, Any], int]]:
@@ -148,7 +148,7 @@ def _entries(data: bytes) -> Iterable[tuple[Mapping[str, Any], int]]:
     start = 0
     while (end := data.find(b"\n", start)) >= 0:
         check, _, body = data[start:end].partition(b" ")
-        if hashlib.sha256(body).hexdigest()[:_CHECK].encode("ascii") != check:
+        if sha256_of_bytes(body)[:_CHECK].encode("ascii") != check:
             return
         yield json.loads(body), end + 1
         start = end + 1

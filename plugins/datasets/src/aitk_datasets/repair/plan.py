@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from typing import Any, Final, Literal
 
@@ -10,6 +9,7 @@ from attrs import asdict, frozen
 
 from aitk_core.convert import structure
 from aitk_core.errors import InvalidArgumentsError
+from aitk_datasets.digests import sha256_of_bytes
 from aitk_datasets.repair.tree import Identity
 
 VERSION: Final = 1
@@ -184,7 +184,7 @@ class Plan:
     @property
     def hash(self) -> str:
         """Return the SHA-256 of the canonical JSON: what whoever confirms the plan names."""
-        return hashlib.sha256(canonical(to_json(self))).hexdigest()
+        return sha256_of_bytes(canonical(to_json(self)))
 
     @property
     def quarantined_bytes(self) -> int:

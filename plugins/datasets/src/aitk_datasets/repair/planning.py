@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import posixpath
 import stat
 from collections import Counter
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 from attrs import define, field
 
 from aitk_core.errors import ConflictError, InvalidArgumentsError, TooLargeError
+from aitk_datasets.digests import sha256_of_bytes
 from aitk_datasets.folder.names import CONTROLS, fold, is_media, stem_of
 from aitk_datasets.repair import names
 from aitk_datasets.repair.captions import EncodingError, is_blank, to_utf8
@@ -234,7 +234,7 @@ class _Planner:
             store=self.tree.store(split(path)[0]),
             text=text,
             generator=request.generator,
-            new_sha256=hashlib.sha256(data).hexdigest(),
+            new_sha256=sha256_of_bytes(data),
         )
 
     def _may_fill(self, path: str, identity: Identity) -> bool:
@@ -270,7 +270,7 @@ class _Planner:
             identity=identity,
             store=self.tree.store(folder),
             encoding=request.encoding,
-            new_sha256=hashlib.sha256(new).hexdigest(),
+            new_sha256=sha256_of_bytes(new),
         )
 
     def _refuse(self, request: Request) -> Action:
@@ -290,7 +290,7 @@ class _Planner:
             reason=request.reason,
             identity=identity,
             store=self.tree.store(split(path)[0]),
-            new_sha256=hashlib.sha256(b"").hexdigest() if is_filled else None,
+            new_sha256=sha256_of_bytes(b"") if is_filled else None,
         )
 
     def _owners(self, folder: str, stem: str) -> list[str]:

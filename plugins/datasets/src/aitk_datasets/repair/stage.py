@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import secrets
 import time
@@ -10,6 +9,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from aitk_core.errors import AitkError, ConflictError
+from aitk_datasets.digests import sha256_of_bytes
 from aitk_datasets.repair.captions import to_utf8
 from aitk_datasets.repair.faults import typed_errors
 from aitk_datasets.repair.history import quarantine_of
@@ -175,7 +175,7 @@ def _content(tree: Tree, action: Action) -> tuple[bytes | None, os.stat_result |
     if action.kind == "refuse_caption":
         return b"", None
     data, found = tree.read(action.path)
-    if hashlib.sha256(data).hexdigest() != action.identity.sha256:
+    if sha256_of_bytes(data) != action.identity.sha256:
         raise ConflictError(f"{action.path!r} is not as planned", remedy="plan again")
     if action.encoding is not None:
         return to_utf8(data, action.encoding), found
@@ -205,7 +205,7 @@ def _write(tree: Tree, path: str, data: bytes, before: os.stat_result | None) ->
         found = os.fstat(descriptor)
     finally:
         os.close(descriptor)
-    return describe(found, hashlib.sha256(data).hexdigest())
+    return describe(found, sha256_of_bytes(data))
 
 
 def differ(descriptor: int, before: os.stat_result) -> None:

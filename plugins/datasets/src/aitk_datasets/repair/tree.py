@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import hashlib
 import os
 import stat
 import sys
@@ -20,6 +19,7 @@ from aitk_core.errors import (
     NotPermittedError,
     TooLargeError,
 )
+from aitk_datasets.digests import sha256_of_file
 from aitk_datasets.repair.system import REAL, Entry
 
 if TYPE_CHECKING:
@@ -223,16 +223,11 @@ class Tree:
         Raises:
             ConflictError: It is a link, no regular file, or changed while it was read.
         """
-        descriptor = self.open_to_read(path)
-        try:
-            before = os.fstat(descriptor)
-            digest = hashlib.sha256()
-            while chunk := os.read(descriptor, _CHUNK):
-                digest.update(chunk)
-            self._still(path, before, os.fstat(descriptor))
-        finally:
-            os.close(descriptor)
-        return describe(before, digest.hexdigest())
+        with os.fdopen(self.open_to_read(path), "rb") as opened:
+            before = os.fstat(opened.fileno())
+            digest = sha256_of_file(opened)
+            self._still(path, before, os.fstat(opened.fileno()))
+        return describe(before, digest)
 
     @staticmethod
     def _still(path: str, before: os.stat_result, after: os.stat_result) -> None:
