@@ -15,6 +15,7 @@ import numpy as np
 from attrs import define
 from PIL import Image
 
+from aitk_datasets.repair.apply import apply_plan
 from aitk_datasets.repair.plan import (
     Rewrite,
     reencode_caption,
@@ -22,13 +23,14 @@ from aitk_datasets.repair.plan import (
     rewrite_image,
     write_caption,
 )
+from aitk_datasets.repair.system import FileSystem
+from aitk_datasets.repair.undo import undo
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from aitk_datasets.repair.plan import (
-        Request,
-    )
+    from aitk_datasets.repair.plan import Plan, Request
+    from aitk_datasets.repair.run import Outcome
 
 TRAINED = (".jpg", ".jpeg", ".png", ".webp")
 NOW = 1_763_000_000.0
@@ -149,6 +151,29 @@ def captioned(root: Path) -> set[str]:
 def digest(data: bytes) -> str:
     """The SHA-256 of bytes."""
     return hashlib.sha256(data).hexdigest()
+
+
+QUICK = FileSystem(durable=False)
+
+
+def applied(root: Path, plan: Plan, **more: Any) -> Outcome:
+    """Carry out a plan, without waiting for the disk."""
+    return apply_plan(root, plan, plan_hash=plan.hash, now=NOW, **{"system": QUICK, **more})
+
+
+def undone(root: Path, outcome: Outcome) -> Outcome:
+    """Take back what an outcome tells of."""
+    return undo(root, outcome.operation.id, now=NOW, system=QUICK)
+
+
+def kinds(plan: Plan) -> list[tuple[str, str]]:
+    """What is done to which file."""
+    return [(action.kind, action.path) for action in plan.actions]
+
+
+def codes(plan: Plan) -> list[str]:
+    """Why requests were left out."""
+    return [conflict.code for conflict in plan.conflicts]
 
 
 @define

@@ -26,6 +26,7 @@ from aitk_datasets.underway import Course
 from support.repairs import (
     KILLED,
     NOW,
+    QUICK,
     all_contents,
     everything,
     in_a_process,
@@ -41,8 +42,6 @@ if TYPE_CHECKING:
 
     from aitk_core.application import Application
     from aitk_datasets.repair.plan import Plan
-
-QUICK = FileSystem(durable=False)
 
 
 @pytest.fixture

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from aitk_core.errors import ConflictError
-from aitk_datasets.repair.apply import apply_plan
 from aitk_datasets.repair.history import generated_captions, operations
 from aitk_datasets.repair.planning import plan_repair
 from aitk_datasets.repair.recovery import recover
@@ -17,7 +16,9 @@ from aitk_datasets.repair.undo import undo
 from support.repairs import (
     KILLED,
     NOW,
+    QUICK,
     all_contents,
+    applied,
     everything,
     files_of,
     in_a_process,
@@ -28,10 +29,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from aitk_datasets.repair.plan import Plan
-    from aitk_datasets.repair.run import Outcome
     from support.repairs import State
 
-QUICK = FileSystem(durable=False)
 WRITTEN, ACTIONS = 6, 12
 """Files that the plan of `everything` writes, and its actions."""
 
@@ -56,10 +55,6 @@ class Until:
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
     return tmp_path / "set"
-
-
-def applied(root: Path, plan: Plan, **more: Any) -> Outcome:
-    return apply_plan(root, plan, plan_hash=plan.hash, now=NOW, **{"system": QUICK, **more})
 
 
 def paths_of(plan: Plan, actions: int) -> set[str]:
