@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from aitk_core.context import Session
-from aitk_core.errors import ConflictError
+from aitk_core.errors import ConflictError, NotFoundError, TooLargeError
 from aitk_core.testing.replay import Stage
 from aitk_datasets.repair.apply import apply_plan
 from aitk_datasets.repair.history import operations
@@ -199,6 +199,40 @@ def test_what_a_killed_process_left_is_finished_before_a_change(
     for operation in reversed(operations(folder)):
         improve(undo=operation.id)
     assert state_of(folder) == before
+
+
+def test_a_plan_made_while_an_operation_was_half_done_is_made_again(
+    improve: Callable[..., dict[str, Any]], folder: Path
+) -> None:
+    """What became of the operation is said in the refusal, and in no answer after it."""
+    plan = plan_repair(
+        folder, [remove_image("0.png", reason="x"), remove_image("1.png", reason="x")]
+    )
+    killed_at(folder, plan, "rename", "1.png")
+    plan_hash = improve()["plan"]["hash"]
+    with pytest.raises(ConflictError, match="found half done and brought to its end") as caught:
+        improve(apply=True, plan_hash=plan_hash)
+    assert caught.value.details["recovered"] == [operations(folder)[0].id]
+    assert operations(folder)[0].state == "applied"
+    plan_hash = improve()["plan"]["hash"]
+    assert improve(apply=True, plan_hash=plan_hash)["apply_result"]["is_finished"]
+
+
+def test_a_call_that_is_refused_brings_nothing_to_its_end(
+    improve: Callable[..., dict[str, Any]], folder: Path
+) -> None:
+    plan = plan_repair(
+        folder, [remove_image("0.png", reason="x"), remove_image("1.png", reason="x")]
+    )
+    killed_at(folder, plan, "rename", "1.png")
+    half = state_of(folder)
+    write(folder, {f"more/{number}.png": picture(number) for number in range(100)})
+    with pytest.raises(TooLargeError):
+        improve(apply=True, max_dataset_files=100)
+    with pytest.raises(NotFoundError):
+        improve(undo="000009-20260101T000000-00000000")
+    assert operations(folder)[0].state == "applying"
+    assert {path: found for path, found in state_of(folder).items() if path in half} == half
 
 
 def test_what_was_killed_before_any_file_moved_is_taken_back(

@@ -5,17 +5,24 @@ from __future__ import annotations
 import asyncio
 import threading
 from contextlib import suppress
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from attrs import define, field
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from aitk_core.protocols import ToolContext
     from aitk_datasets.repair.system import Check
 
 T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
+
+
+class Work(Protocol[T_co]):
+    """Blocking work; it calls `check` between two files, where it may be stopped."""
+
+    def __call__(self, *, check: Check) -> T_co:
+        """Do it."""
+        ...
 
 
 class Stopped(Exception):  # noqa: N818 - a request, no fault
@@ -59,14 +66,12 @@ class Course:
         self._news.clear()
 
 
-async def conduct(
-    context: ToolContext, function: Callable[[Check], T], *, message: str, before: int = 0
-) -> T:
+async def conduct(context: ToolContext, function: Work[T], *, message: str, before: int = 0) -> T:
     """Run blocking work, and tell how far it is; it ends before this does.
 
     Args:
         context: Of the call.
-        function: The work; it calls what it is given between two files, where it may be stopped.
+        function: The work.
         message: What is being done.
         before: Progress of the call so far: a client is only told of what is more than before.
 
@@ -78,7 +83,7 @@ async def conduct(
 
     def work() -> T:
         course.check(0, 0)
-        return function(course.check)
+        return function(check=course.check)
 
     running = asyncio.ensure_future(context.run(work))
     running.add_done_callback(course.wake)

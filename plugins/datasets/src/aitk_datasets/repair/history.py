@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from attrs import field, frozen
 
-from aitk_datasets.repair.journal import FINAL, OperationState, RowState, load_all
+from aitk_datasets.repair.journal import FINAL, OperationState, RowState, load, load_all
 from aitk_datasets.repair.system import REAL
 from aitk_datasets.repair.tree import Tree
 
@@ -102,6 +102,19 @@ def operations(root: Path, *, system: FileSystem = REAL) -> tuple[Operation, ...
     """
     with Tree(root, system) as tree:
         return tuple(report(record) for record in load_all(tree))
+
+
+def find_operation(root: Path, operation: str, *, system: FileSystem = REAL) -> Operation | None:
+    """Return an operation, or None where it never began.
+
+    Raises:
+        NotFoundError: There is no operation of that id.
+        FileMissingError: There is no such folder.
+        ConflictError: Its journal was written by a later version, or not by us.
+    """
+    with Tree(root, system) as tree:
+        record = load(tree, operation)
+        return report(record) if record is not None else None
 
 
 def standing_plan(

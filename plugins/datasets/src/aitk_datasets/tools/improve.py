@@ -3,30 +3,48 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from attrs import define, field
 
 from aitk_core.errors import BackendError, ConflictError, InvalidArgumentsError, TooLargeError
+from aitk_core.evidence.dataset import DatasetEvidence
+from aitk_core.protocols import Outcomes, ToolContext
 from aitk_core.records.results import ToolResult
+from aitk_datasets.arguments import AutoImproveDataset
 from aitk_datasets.folder.use import use_of
+from aitk_datasets.repair.apply import apply_plan
+from aitk_datasets.repair.choose import Options, refusals_of, requests_for
+from aitk_datasets.repair.emptying import Emptied, Emptying, empty_quarantine, plan_emptying
+from aitk_datasets.repair.history import (
+    Operation,
+    find_operation,
+    generated_captions,
+    operations,
+    refused_captions,
+    standing_plan,
+)
+from aitk_datasets.repair.latents import stale_latents
+from aitk_datasets.repair.plan import Plan
+from aitk_datasets.repair.planning import plan_repair
+from aitk_datasets.repair.recovery import cut_off, recover
+from aitk_datasets.repair.run import Outcome
+from aitk_datasets.repair.undo import undo
+from aitk_datasets.report.improvement import Improvement, build, summarize
 from aitk_datasets.said import counted
-from aitk_datasets.target import find_target
+from aitk_datasets.scan.collect import collect_dataset
+from aitk_datasets.target import Target, find_target
 from aitk_datasets.underway import conduct
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from aitk_core.evidence.dataset import DatasetEvidence
-    from aitk_core.protocols import Outcomes, ToolContext
-    from aitk_datasets.arguments import AutoImproveDataset
-    from aitk_datasets.repair.choose import Options
-    from aitk_datasets.repair.emptying import Emptied, Emptying
-    from aitk_datasets.repair.history import Operation
     from aitk_datasets.repair.latents import StaleCache
-    from aitk_datasets.repair.plan import Plan
-    from aitk_datasets.repair.run import Outcome
     from aitk_datasets.repair.system import Check
-    from aitk_datasets.target import Target
+    from aitk_datasets.underway import Work
+
+T = TypeVar("T")
 
 
 async def auto_improve_dataset(arguments: AutoImproveDataset, context: ToolContext) -> ToolResult:
@@ -42,87 +60,165 @@ async def auto_improve_dataset(arguments: AutoImproveDataset, context: ToolConte
         ConflictError: Another plan was confirmed, a job uses the folder, or somebody else is at it.
         NotFoundError: There is no such operation to take back.
     """
-    from aitk_datasets.report.improvement import Improvement, build, summarize
-
+    _check_request(arguments)
     target = await find_target(
         context,
         dataset_path=arguments.dataset_path,
         job_id=arguments.job_id,
         config_name=arguments.config_name,
     )
-    _check_request(arguments)
-    options = _options(arguments, target)
-    notes: list[str] = []
-    found = await context.run(_cut_off, target.folder)
-    confirmed: tuple[Plan, Operation] | None = None
+    call = _Call(arguments, context, target)
+    call.found = await context.run(cut_off, target.folder)
+    is_change = arguments.apply or arguments.undo is not None
+    if is_change and arguments.empty_quarantine is None:
+        call.notes += await _refuse_in_use(context, target.folder, force=arguments.force)
+        await call.look()
+        # Only now: whatever refuses the call has left everything as it was.
+        await call.settle()
+    else:
+        await call.look()
+    if arguments.empty_quarantine is not None:
+        await call.empty(arguments.empty_quarantine)
+    elif arguments.undo is not None:
+        await call.take_back(arguments.undo)
+    else:
+        await call.repair()
+    return await call.answer()
+
+
+@define
+class _Call:
+    """One call under way: what was seen, and what was done so far."""
+
+    arguments: AutoImproveDataset
+    context: ToolContext
+    target: Target
+    notes: list[str] = field(factory=list)
+    found: tuple[Operation, ...] = ()
+    """Operations that were half done when the call began."""
+    confirmed: Plan | None = None
+    """Of the hash that was given, where an earlier call began it."""
     recovered: tuple[Outcome, ...] = ()
-    is_repair = arguments.empty_quarantine is None
-    if is_repair and (arguments.apply or arguments.undo is not None):
-        notes += await _refuse_in_use(context, target.folder, force=arguments.force)
-        if arguments.undo is None and arguments.plan_hash is not None:
-            confirmed = await context.run(_standing, target.folder, arguments.plan_hash)
-        own = arguments.undo if confirmed is None else confirmed[1].id
-        recovered = await conduct(
-            context,
-            partial(_recover, target.folder, context.now(), own),
-            message="bringing an earlier operation to its end",
-        )
-    before = await _look(context, target, arguments.max_dataset_files)
     plan: Plan | None = None
     outcome: Outcome | None = None
     emptying: Emptying | None = None
     emptied: Emptied | None = None
-    if arguments.empty_quarantine is not None:
-        emptying = await context.run(_plan_emptying, target.folder, arguments.empty_quarantine)
-        if arguments.apply:
-            emptied = await conduct(
-                context,
-                partial(_empty, target.folder, arguments, context.now()),
-                message="deleting",
-                before=len(before[0].images),
-            )
-            emptying = emptied.plan
-    elif arguments.undo is not None:
-        outcome = await conduct(
-            context,
-            partial(_undo, target.folder, arguments.undo, context.now()),
-            message="taking back",
-            before=len(before[0].images),
+    _seen: tuple[DatasetEvidence, Outcomes] | None = None
+
+    @property
+    def seen(self) -> tuple[DatasetEvidence, Outcomes]:
+        """Return the dataset as it was when it was last looked at."""
+        if self._seen is None:
+            raise RuntimeError("not looked at yet")
+        return self._seen
+
+    async def look(self) -> None:
+        """Look at the dataset."""
+        self._seen = await _look(self.context, self.target, self.arguments.max_dataset_files)
+
+    async def settle(self) -> None:
+        """Bring to its end what was half done, but for what the call is about.
+
+        Raises:
+            NotFoundError: There is no such operation to take back.
+        """
+        folder, own = self.target.folder, self.arguments.undo
+        if own is not None:
+            await self.context.run(find_operation, folder, own)
+        elif self.arguments.plan_hash is not None:
+            standing = await self.context.run(standing_plan, folder, self.arguments.plan_hash)
+            if standing is not None:
+                self.confirmed, own = standing[0], standing[1].id
+        self.recovered = await self._conduct(
+            partial(recover, folder, prefer="settle", now=self.context.now(), leave=own),
+            "settling an earlier operation",
         )
-    else:
-        notes += await context.run(_refused, target.folder)
-        plan = await _confirmed_plan(arguments, context, target, before[0], options, confirmed)
-        if arguments.apply and plan.actions:
-            outcome = await conduct(
-                context,
-                partial(_apply, target.folder, plan, context.now()),
-                message="applying",
-                before=len(before[0].images) + len(plan.requests),
+        if self.recovered:
+            await self.look()
+
+    async def empty(self, operation: str) -> None:
+        """Show what a quarantine holds, and delete it where asked."""
+        if not self.arguments.apply:
+            self.emptying = await self.context.run(plan_emptying, self.target.folder, operation)
+            return
+        plan_hash = self.arguments.plan_hash or ""
+        work = partial(
+            empty_quarantine,
+            self.target.folder,
+            operation,
+            plan_hash=plan_hash,
+            now=self.context.now(),
+        )
+        self.emptied = await self._conduct(work, "deleting")
+        self.emptying = self.emptied.plan
+
+    async def take_back(self, operation: str) -> None:
+        """Undo an operation."""
+        work = partial(undo, self.target.folder, operation, now=self.context.now())
+        self.outcome = await self._conduct(work, "taking back")
+
+    async def repair(self) -> None:
+        """Plan, or take the plan that was confirmed before, and apply it where asked.
+
+        Raises:
+            ConflictError: Another plan was confirmed.
+        """
+        self.notes += await self.context.run(_refused, self.target.folder)
+        self.plan = self.confirmed
+        if self.plan is None:
+            options = None if self.arguments.refuse_captions else self.options()
+            work = partial(_plan, self.target, self.seen[0], options)
+            self.plan = await self._conduct(work, "planning")
+            _check_confirmed(self.arguments.plan_hash, self.plan, self.recovered)
+        if self.arguments.apply and self.plan.actions:
+            self.outcome = await self._conduct(
+                partial(
+                    apply_plan,
+                    self.target.folder,
+                    self.plan,
+                    plan_hash=self.plan.hash,
+                    now=self.context.now(),
+                ),
+                "applying",
+                len(self.plan.requests),
             )
-    after = None
-    if outcome is not None and outcome.changed:
-        after = await _look(context, target, arguments.max_dataset_files)
-    outcomes = (*recovered, outcome) if outcome is not None else recovered
-    improvement = Improvement(
-        target=target,
-        options=options,
-        before=before,
-        after=after,
-        plan=plan,
-        outcome=outcome,
-        emptying=emptying,
-        emptied=emptied,
-        found=found,
-        recovered=recovered,
-        stale=await context.run(_stale, target.folder, plan, outcomes),
-        operations=await context.run(_operations, target.folder),
-        is_applied=arguments.apply,
-        undone=arguments.undo,
-        config_name=arguments.config_name,
-        notes=tuple(notes),
-    )
-    data: dict[str, Any] = await context.run(build, improvement)
-    return ToolResult(data=data, summary=summarize(data))
+
+    async def _conduct(self, work: Work[T], message: str, before: int = 0) -> T:
+        before += len(self.seen[0].images)
+        return await conduct(self.context, work, message=message, before=before)
+
+    def options(self) -> Options:
+        """Return what may be done."""
+        return _options(self.arguments, self.target)
+
+    async def answer(self) -> ToolResult:
+        """Return what was planned and done, and look once more where something was."""
+        before, after = self.seen, None
+        if self.outcome is not None and self.outcome.changed:
+            await self.look()
+            after = self.seen
+        outcomes = (*self.recovered, self.outcome) if self.outcome is not None else self.recovered
+        folder = self.target.folder
+        improvement = Improvement(
+            target=self.target,
+            options=self.options(),
+            before=before,
+            after=after,
+            plan=self.plan,
+            outcome=self.outcome,
+            emptying=self.emptying,
+            emptied=self.emptied,
+            found=self.found,
+            recovered=self.recovered,
+            stale=await self.context.run(_stale, folder, self.plan, outcomes),
+            operations=await self.context.run(operations, folder),
+            is_applied=self.arguments.apply,
+            undone=self.arguments.undo,
+            config_name=self.arguments.config_name,
+            notes=tuple(self.notes),
+        )
+        data: dict[str, Any] = await self.context.run(build, improvement)
+        return ToolResult(data=data, summary=summarize(data))
 
 
 def _check_request(arguments: AutoImproveDataset) -> None:
@@ -153,39 +249,27 @@ def _check_request(arguments: AutoImproveDataset) -> None:
         )
 
 
-async def _confirmed_plan(
-    arguments: AutoImproveDataset,
-    context: ToolContext,
-    target: Target,
-    evidence: DatasetEvidence,
-    options: Options,
-    confirmed: tuple[Plan, Operation] | None,
-) -> Plan:
-    """Return the plan: that of an earlier call where its hash is given again, else a new one.
+def _check_confirmed(plan_hash: str | None, plan: Plan, recovered: Sequence[Outcome]) -> None:
+    """See that the plan is the one that was confirmed, where one was.
 
     Raises:
-        ConflictError: Another plan's hash was given.
+        ConflictError: It is not.
     """
-    if confirmed is not None:
-        return confirmed[0]
-    plan = await conduct(
-        context,
-        partial(_plan, target, evidence, None if arguments.refuse_captions else options),
-        message="planning",
-        before=len(evidence.images),
+    if plan_hash in (None, plan.hash):
+        return
+    why = "files or options have changed"
+    if recovered:
+        ids = ", ".join(one.operation.id for one in recovered)
+        why = f"an earlier operation ({ids}) was found half done and brought to its end first"
+    raise ConflictError(
+        f"the plan is not the one that was looked at: {why}",
+        remedy="plan again, look at that plan and give its hash",
+        plan_hash=plan.hash,
+        recovered=[one.operation.id for one in recovered],
     )
-    if arguments.plan_hash not in (None, plan.hash):
-        raise ConflictError(
-            "the plan is not the one that was looked at: files or options have changed",
-            remedy="plan again, look at that plan and give its hash",
-            plan_hash=plan.hash,
-        )
-    return plan
 
 
 def _options(arguments: AutoImproveDataset, target: Target) -> Options:
-    from aitk_datasets.repair.choose import Options
-
     configured = target.use.trigger_word if target.use is not None else None
     return Options(
         fill_missing_captions=arguments.fill_missing_captions,
@@ -204,9 +288,6 @@ def _options(arguments: AutoImproveDataset, target: Target) -> Options:
 async def _look(
     context: ToolContext, target: Target, most: int
 ) -> tuple[DatasetEvidence, Outcomes]:
-    from aitk_datasets.repair.history import generated_captions
-    from aitk_datasets.scan.collect import collect_dataset
-
     generated = await context.run(generated_captions, target.folder)
     evidence = await collect_dataset(
         context, target.folder, use=target.use, max_files=most, generated=generated
@@ -244,10 +325,6 @@ async def _refuse_in_use(context: ToolContext, folder: Path, *, force: bool) -> 
 
 def _plan(target: Target, evidence: DatasetEvidence, options: Options | None, check: Check) -> Plan:
     """Return the plan; without options that of refusing the captions that were made."""
-    from aitk_datasets.repair.choose import refusals_of, requests_for
-    from aitk_datasets.repair.history import generated_captions, refused_captions
-    from aitk_datasets.repair.planning import plan_repair
-
     extension = target.use.caption_ext if target.use is not None else ".txt"
     if options is None:
         requests = refusals_of(generated_captions(target.folder))
@@ -257,61 +334,14 @@ def _plan(target: Target, evidence: DatasetEvidence, options: Options | None, ch
     return plan_repair(target.folder, requests, caption_ext=extension, check=check)
 
 
-def _apply(folder: Path, plan: Plan, now: float, check: Check) -> Outcome:
-    from aitk_datasets.repair.apply import apply_plan
-
-    return apply_plan(folder, plan, plan_hash=plan.hash, now=now, check=check)
-
-
-def _undo(folder: Path, operation: str, now: float, check: Check) -> Outcome:
-    from aitk_datasets.repair.undo import undo
-
-    return undo(folder, operation, now=now, check=check)
-
-
-def _recover(folder: Path, now: float, own: str | None, check: Check) -> tuple[Outcome, ...]:
-    from aitk_datasets.repair.recovery import recover
-
-    return recover(folder, prefer="settle", now=now, leave=own, check=check)
-
-
 def _refused(folder: Path) -> list[str]:
-    from aitk_datasets.repair.history import refused_captions
-
     count = len(refused_captions(folder))
     note = f"{counted(count, 'caption')} made of file names refused: none is made there again"
     return [f"{note}; undo that operation to allow it"] if count else []
 
 
-def _plan_emptying(folder: Path, operation: str) -> Emptying:
-    from aitk_datasets.repair.emptying import plan_emptying
-
-    return plan_emptying(folder, operation)
-
-
-def _empty(folder: Path, arguments: AutoImproveDataset, now: float, check: Check) -> Emptied:
-    from aitk_datasets.repair.emptying import empty_quarantine
-
-    operation, plan_hash = arguments.empty_quarantine or "", arguments.plan_hash or ""
-    return empty_quarantine(folder, operation, plan_hash=plan_hash, now=now, check=check)
-
-
-def _cut_off(folder: Path) -> tuple[Operation, ...]:
-    from aitk_datasets.repair.recovery import cut_off
-
-    return cut_off(folder)
-
-
-def _standing(folder: Path, plan_hash: str) -> tuple[Plan, Operation] | None:
-    from aitk_datasets.repair.history import standing_plan
-
-    return standing_plan(folder, plan_hash)
-
-
 def _stale(folder: Path, plan: Plan | None, outcomes: Sequence[Outcome]) -> tuple[StaleCache, ...]:
     """Return what the trainer cached of what was changed, or would be where nothing was yet."""
-    from aitk_datasets.repair.latents import stale_latents
-
     if not outcomes:
         return () if plan is None else stale_latents(folder, plan.actions)
     found: list[StaleCache] = []
@@ -322,9 +352,3 @@ def _stale(folder: Path, plan: Plan | None, outcomes: Sequence[Outcome]) -> tupl
             rows = [row for row in operation.rows if row.state in ("done", "undone")]
             found += stale_latents(folder, rows, since=operation.created_at if is_back else None)
     return tuple(found)
-
-
-def _operations(folder: Path) -> tuple[Operation, ...]:
-    from aitk_datasets.repair.history import operations
-
-    return operations(folder)
