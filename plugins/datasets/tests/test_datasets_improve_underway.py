@@ -272,6 +272,10 @@ def test_the_same_confirmation_finishes_what_was_killed_and_then_says_so(
     assert (data["apply_result"]["state"], data["recovered"]) == ("applied", [])
     assert data["apply_result"]["changed"] > 0
     assert data["apply_result"]["captions_created"] == 8
+    assert [one["type"] for one in data["apply_result"]["moved_files"]] == [
+        "corrupt_image",
+        "corrupt_caption",
+    ]
     assert "finished, because this call asked for it" in data["notes"][0]
     standing = state_of(folder)
     again = improve(apply=True, plan_hash=plan_hash)

@@ -87,10 +87,12 @@ async def conduct(context: ToolContext, function: Work[T], *, message: str, befo
 
     running = asyncio.ensure_future(context.run(work))
     running.add_done_callback(course.wake)
+    last = 0, 0
     try:
         while not running.done():
             await course.news()
-            if course.total:
+            if last != (course.done, course.total):
+                last = course.done, course.total
                 told = f"{message}: {course.done} of {course.total}"
                 await context.progress(before + course.done, before + course.total, told)
     except BaseException:

@@ -10,6 +10,7 @@ from attrs import frozen
 
 from aitk_core.evidence.dataset import DatasetEvidence
 from aitk_core.protocols import Outcomes
+from aitk_datasets.folder.names import is_media
 from aitk_datasets.repair.choose import Options
 from aitk_datasets.repair.emptying import Emptied, Emptying
 from aitk_datasets.repair.history import Operation
@@ -257,7 +258,7 @@ def _result(made: Improvement) -> dict[str, Any]:
     done = [row for row in made.outcome.operation.rows if row.state == "done"]
     kinds = Counter(row.kind for row in done)
     moved = [
-        {"type": _moved(row.kind, row.reason, row.path, made), "path": shown(row.quarantine)}
+        {"type": _moved(row.reason, row.path), "path": shown(row.quarantine)}
         for row in done
         if row.kind == "move"
     ]
@@ -294,9 +295,8 @@ def _of_quarantine(told: Mapping[str, Any]) -> list[str]:
     return lines + [f"- {one['detail']}: {', '.join(one['paths'])}" for one in told["problems"][:5]]
 
 
-def _moved(_kind: str, reason: str, path: str, made: Improvement) -> str:
-    images = {image.path for image in made.before[0].images}
-    what = "image" if path in images else "caption"
+def _moved(reason: str, path: str) -> str:
+    what = "image" if is_media(path) else "caption"
     return f"duplicate_{what}" if reason.startswith("DUPLICATE") else f"corrupt_{what}"
 
 
