@@ -168,11 +168,14 @@ def test_a_zip_comes_with_its_captions(upload: Any, root: Path, inbox: Path) -> 
         "__MACOSX/cats/._a.png": b"shadow",
         "cats/.DS_Store": b"",
         "cats/_latent_cache/a.png": b"cache",
+        "cats/_controls/c.png": picture(3),
+        "cats/_controls/below/d.png": picture(4),
         "readme.md": "passed over",
     }
     data = upload(packed(inbox / "cats.zip", members))
-    assert names_in(root / "cats") == ["a.png", "a.txt", "b.webp"]
-    assert (data["totals"]["items"], data["totals"]["captions"]) == (2, 1)
+    # As in the walk: a control is what lies in such a folder itself, not further below it.
+    assert names_in(root / "cats") == ["a.png", "a.txt", "b.webp", "d.png"]
+    assert (data["totals"]["items"], data["totals"]["captions"]) == (3, 1)
 
 
 @pytest.mark.parametrize(

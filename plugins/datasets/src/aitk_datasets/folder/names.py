@@ -66,6 +66,11 @@ def is_media(path: str) -> bool:
     return parts_of(path)[1] is not None
 
 
+def is_control(path: str) -> bool:
+    """Tell whether a file lies in a `_controls` folder itself: below one it is trained."""
+    return posixpath.basename(posixpath.dirname(path)) == CONTROLS
+
+
 def in_quarantine(path: str) -> bool:
     """Tell whether a relative path leads through a folder of another tool's quarantine."""
     return any(part in QUARANTINES for part in path.split("/")[:-1])

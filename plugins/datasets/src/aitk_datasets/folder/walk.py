@@ -17,10 +17,10 @@ from attrs import define, field, frozen
 from aitk_core.errors import FileMissingError, InvalidArgumentsError
 from aitk_datasets.folder.names import (
     CACHES,
-    CONTROLS,
     IMAGE_EXTENSIONS,
     UNSUPPORTED_EXTENSIONS,
     VIDEO_EXTENSIONS,
+    is_control,
     stem_of,
 )
 
@@ -151,15 +151,14 @@ def _take(
 
 def _take_file(entry: os.DirEntry[str], path: str, extension: str, found: _Found) -> None:
     suffix = posixpath.splitext(path)[1].lower()
-    is_control = posixpath.basename(posixpath.dirname(path)) == CONTROLS
     if suffix in IMAGE_EXTENSIONS:
-        if is_control:
+        if is_control(path):
             found.controls.append(path)
         else:
             status = entry.stat(follow_symlinks=False)
             found.images.append((path, status, entry.is_symlink()))
     elif suffix in VIDEO_EXTENSIONS:
-        if not is_control:
+        if not is_control(path):
             found.videos.append(path)
     elif suffix == extension.lower():
         found.texts[path] = entry.is_symlink()

@@ -12,7 +12,7 @@ from attrs import define, field
 
 from aitk_core.errors import ConflictError, InvalidArgumentsError, TooLargeError
 from aitk_datasets.digests import sha256_of_bytes
-from aitk_datasets.folder.names import CONTROLS, fold, is_media, stem_of
+from aitk_datasets.folder.names import fold, is_control, is_media, stem_of
 from aitk_datasets.repair import names
 from aitk_datasets.repair.captions import EncodingError, is_blank, to_utf8
 from aitk_datasets.repair.faults import typed_errors
@@ -149,7 +149,7 @@ class _Planner:
             raise _LeaveOut("not_an_image", f"{request.path!r} is no picture", request.path)
         if request.kind == "write_caption":
             return self._write_caption(request, removed)
-        if folder.rpartition("/")[2] == CONTROLS:
+        if is_control(request.path):
             raise _LeaveOut("control_image", f"{request.path!r} is a control image", request.path)
         if request.kind == "remove_image":
             identity, _ = self._identity(request.path)

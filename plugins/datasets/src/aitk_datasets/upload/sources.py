@@ -11,7 +11,7 @@ from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, BinaryIO, Final
 
 from aitk_core.errors import FileMissingError, InvalidArgumentsError, TooLargeError
-from aitk_datasets.folder.names import CACHES, CONTROLS, PICTURED, parts_of, stem_of
+from aitk_datasets.folder.names import CACHES, PICTURED, is_control, parts_of, stem_of
 from aitk_datasets.folder.walk import walk
 from aitk_datasets.upload.items import CAPTION_CHARS, Item, Refused, checked_caption
 from aitk_datasets.upload.names import CAPTION_EXT
@@ -209,7 +209,8 @@ def _is_own(info: zipfile.ZipInfo) -> bool:
         return False
     parts = info.filename.split("/")
     hidden = any(part.startswith(".") and part not in (".", "..") for part in parts)
-    return hidden or parts[0] == "__MACOSX" or bool({CONTROLS, *CACHES} & set(parts[:-1]))
+    is_unlisted = is_control(info.filename) or bool(set(CACHES) & set(parts[:-1]))
+    return hidden or is_unlisted or parts[0] == "__MACOSX"
 
 
 def _zip_item(
