@@ -34,6 +34,8 @@ THREADS: Final = "threads"
 _THREAD: Final = "aitk-parallel"
 _AHEAD: Final = 3
 """Pieces under way for each worker: none waits for the event loop, and memory is bounded."""
+_PRELOADED: Final = ("numpy", "PIL.Image")
+"""What nearly all work on whole folders needs: half of a worker's start."""
 _IDLE_S: Final = 20.0
 """Ours: seconds that workers wait for more work. One tool streams several times, and processes take
 half a second to start; afterwards their memory goes back."""
@@ -236,6 +238,9 @@ def _processes(workers: int) -> ProcessPoolExecutor:
 
     # Never a fork of this process, which has threads.
     context = get_context("forkserver" if sys.platform == "linux" else "spawn")
+    if sys.platform == "linux":
+        # Once, in the process that all workers are forked from; it has no threads of ours.
+        context.set_forkserver_preload(list(_PRELOADED))
     executor = ProcessPoolExecutor(workers, mp_context=context, initializer=_begin)
     # Here, since starting a process takes a while and the caller is in a thread.
     executor.submit(_nothing).result()
