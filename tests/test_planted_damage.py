@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from aitk_core.proving.pictures import natural_picture
 from aitk_core.testing.planted import plant
 from aitk_core.testing.planted.codec import jpeg, png, webp
 from aitk_core.testing.planted.damage import changed_unseen
@@ -135,6 +136,16 @@ def test_undetectable_damage_changes_pixels_and_raises_nothing() -> None:
         assert sum(one != other for one, other in zip(data, damaged, strict=True)) == 1
         before, after = (Image.open(BytesIO(file)) for file in (data, damaged))
         assert before.tobytes() != after.tobytes()
+
+
+@pytest.mark.parametrize("seed", [3, 9])
+def test_a_webp_that_notices_most_changes_is_changed_near_its_end(seed: int) -> None:
+    pixels = natural_picture(np.random.default_rng([72_000, seed]), width=500, height=380)
+    data = webp(Image.fromarray(pixels))
+    damaged = changed_unseen(data, np.random.default_rng(seed))
+    assert damaged != data
+    with Image.open(BytesIO(damaged)) as image:
+        image.load()
 
 
 def test_damage_that_cannot_hide_is_not_called_undetectable() -> None:
