@@ -12,7 +12,7 @@ from dataset_truth import BELOW_TARGET, CHECKS
 from aitk_core.statistics.rates import binomial_interval, poisson_interval
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from dataset_folders import Asked
     from dataset_truth import Check
@@ -102,6 +102,10 @@ class Scores:
     """Pictures of clean folders by kind of base pictures: how many, and named by which code."""
     clean_grave: Counter[str] = field(factory=Counter)
     style: dict[str, Counter[str]] = field(factory=lambda: defaultdict(Counter))
+    method_of: dict[str, str] = field(factory=dict)
+    """By code, as findings name it."""
+    methods: dict[str, Tally] = field(factory=lambda: defaultdict(Tally))
+    """Pictures that any check of a method names, whichever of its codes."""
 
     def add_planted(self, truth: Truth, asked: Mapping[str, Asked], bases: str) -> None:
         """Count a folder with defects."""
@@ -121,7 +125,25 @@ class Scores:
                 assert bool(found) == (asked[check.reading].finding(check.codes[0]) is not None)
             tally = self.checks[check.title].setdefault(bases, Tally())
             tally.count(universes[check.kind], check, found)
+        self._count_methods(asked, flagged, universes)
         self._count_pairs(truth, evidence)
+
+    def _count_methods(
+        self,
+        asked: Mapping[str, Asked],
+        flagged: Mapping[str, Mapping[str, set[str]]],
+        universes: Mapping[str, Mapping[str, set[str]]],
+    ) -> None:
+        for each in asked.values():
+            self.method_of |= {finding.code: finding.method for finding in each.findings}
+        for method in {*self.method_of.values()}:
+            checks = [
+                check
+                for check in CHECKS
+                if check.kind != "list" and self.method_of.get(check.codes[0]) == method
+            ]
+            if checks:
+                _count_method(self.methods[method], checks, flagged, universes[checks[0].kind])
 
     def _count_listing(self, truth: Truth, evidence: DatasetEvidence) -> None:
         listed = {image.path for image in evidence.images}
@@ -158,8 +180,15 @@ class Scores:
     def add_clean(self, asked: Asked, bases: str) -> None:
         """Count a folder without defects."""
         counts = self.clean[bases]
-        counts["pictures"] += len(asked.evidence.images)
-        for code, paths in named(asked).items():
+        pictures = len(asked.evidence.images)
+        counts["pictures"] += pictures
+        flagged = named(asked)
+        for method, tally in self.methods.items():
+            codes = [code for code, own in self.method_of.items() if own == method]
+            tally.sound += pictures
+            told = [flagged.get(code, set()) for code in codes if code not in CLEAN_CODES_APART]
+            tally.wrong += len(set().union(*told))
+        for code, paths in flagged.items():
             # Said of one picture alone: that it is few, and seen often.
             if code not in CLEAN_CODES_APART and not code.startswith(("DATASET_", "EXPOSURES_")):
                 counts[code] += len(paths)
@@ -200,6 +229,7 @@ class Scores:
                 }
                 for title, by_bases in self.checks.items()
             ],
+            "methods": self._method_rows(),
             "listing": self.listing.row(),
             "styles": [
                 {
@@ -214,6 +244,7 @@ class Scores:
             "clean": {
                 bases: {
                     "pictures": counts["pictures"],
+                    "none_per_1000": _rate("", 0, counts["pictures"])["per_1000"],
                     "named": [
                         _rate(code, count, counts["pictures"])
                         for code, count in sorted(counts.items())
@@ -224,6 +255,27 @@ class Scores:
             },
             "clean_grave": dict(self.clean_grave),
         }
+
+    def _method_rows(self) -> dict[str, dict[str, Any]]:
+        kept = ("wrong", "sound", "found", "planted")
+        rows: dict[str, dict[str, Any]] = {
+            method: {key: getattr(tally, key) for key in kept}
+            for method, tally in sorted(self.methods.items())
+        }
+        levels = Counter[str]()
+        alike = Counter[str]()
+        for kind, counts in self.pairs.items():
+            (alike if kind.startswith("negative") else levels).update(counts)
+        sure = ("exact_file", "exact_pixels", "near")
+        rows[self.method_of["IMAGE_DUPLICATE_NEAR"]] = {
+            "wrong": sum(alike[level] for level in sure),
+            "sound": alike.total(),
+            "found": sum(levels[level] for level in sure),
+            "planted": levels.total(),
+        }
+        for row in rows.values():
+            row["at_most"] = binomial_interval(row["wrong"], row["sound"])[1]
+        return rows
 
     def _pair_rows(self) -> dict[str, Any]:
         levels = ("exact_file", "exact_pixels", "near", "possible", "none")
@@ -287,6 +339,27 @@ class Scores:
                 "precision": share(found_leaks, found_leaks + false_leaks),
             },
         }
+
+
+def _count_method(
+    tally: Tally,
+    checks: Sequence[Check],
+    flagged: Mapping[str, Mapping[str, set[str]]],
+    universe: Mapping[str, set[str]],
+) -> None:
+    for path, labels in universe.items():
+        due = [check for check in checks if labels & check.labels]
+        told = [
+            check
+            for check in checks
+            if any(path in flagged[check.reading].get(code, ()) for code in check.codes)
+        ]
+        if due:
+            tally.planted += 1
+            tally.found += all(check in told for check in due)
+        elif not any(labels & check.either for check in checks):
+            tally.sound += 1
+            tally.wrong += bool(told)
 
 
 def _by_tier(item: tuple[str, Counter[str]]) -> tuple[int, str]:

@@ -151,7 +151,7 @@ FILES_APART: Final[Mapping[str, str]] = {
     "alpha_opaque": "nothing wrong with it: naming it counts as wrong",
     "grey": "the same",
     "progressive": "the same",
-    "tail": "the same; the bytes after the end are not reported",
+    "tail": "nothing wrong with the picture; the bytes after its end are not reported",
     "jpeg_tail": "the same",
     "png_tail": "the same",
     "control": "the walk must leave it out: counted as listing",

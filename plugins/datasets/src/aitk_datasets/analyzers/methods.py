@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from aitk_core.statistics.description import FalseAlarmRate, MethodInfo, Parameter
+from aitk_core.statistics.description import MethodInfo, Parameter
+from aitk_datasets.measured import rate_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from aitk_core.statistics.description import FalseAlarmRate
 
 _REBLUR: Final = (
     "ours: 2 of 89 photographs and artworks are called soft, and 20, 53, 86 and 89 of their copies "
@@ -40,11 +43,7 @@ def _method(
 FILES: Final = _method(
     "image_files",
     "Does the trainer get the picture that is meant from this file?",
-    FalseAlarmRate(
-        rate=0.0,
-        unit="per picture",
-        source="datasets.md A7: 0 of 689 sound files; 29 of 29 unreadable ones found",
-    ),
+    rate_of("image_files_v1", unit="per picture", what="sound pictures"),
     {
         "material_share": (
             0.10,
@@ -55,11 +54,7 @@ FILES: Final = _method(
 LOOKS: Final = _method(
     "image_looks",
     "Is the picture too dark, too bright, nearly plain or blurred?",
-    FalseAlarmRate(
-        rate=9 / 420,
-        unit="per picture",
-        source="datasets.md A7: 9 of 420 unmodified generated pictures, 0 of 104 others",
-    ),
+    rate_of("image_looks_v1", unit="per picture", what="pictures that look as they should"),
     {
         "dark_p95": (50.0, _A7),
         "bright_p5": (200.0, _A7),
@@ -74,7 +69,7 @@ LOOKS: Final = _method(
 BORDERS: Final = _method(
     "image_borders",
     "Is the picture framed by plain bars?",
-    FalseAlarmRate(rate=None, unit="per picture", source="not measured on photographs yet"),
+    rate_of("image_borders_v1", unit="per picture", what="pictures without a border"),
     {
         "least_share": (0.02, "ours: under a hundredth is an edge of the thumbnail"),
         "material_share": (0.10, "ours: as for files"),
@@ -83,11 +78,10 @@ BORDERS: Final = _method(
 DUPLICATES: Final = _method(
     "image_duplicates",
     "Which pictures are the same, or nearly?",
-    FalseAlarmRate(
-        rate=0.0,
-        unit="per pair of pictures that only look alike, called near",
-        source="aitk_core.pictures.levels: held-out pictures, 0 of 1,936 pairs of products on "
-        "white, 0 of 267 of one scene with something else in it (95 % bound 1.4 %)",
+    rate_of(
+        "image_duplicates_v1",
+        unit="per planted look-alike pair called near or surer",
+        what="pairs that only look alike",
     ),
     {"material_share": (0.10, "ours: as for files")},
 )

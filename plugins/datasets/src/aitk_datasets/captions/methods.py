@@ -20,6 +20,7 @@ from __future__ import annotations
 from typing import Final
 
 from aitk_core.statistics.description import FalseAlarmRate, MethodInfo, Parameter
+from aitk_datasets.measured import rate_of
 
 MATERIAL_SHARE: Final = 0.10
 """Of the pictures. A caption coverage under 90 % is what the contract's alert names (SCORING.md
@@ -39,12 +40,11 @@ LEAST_DIVERSITY: Final = 0.2
 """SCORING.md 1.4. It is taken of windows here, since the ratio of a whole set falls with its size:
 any set of some hundred good captions would be called poor."""
 
-_EXACT: Final = FalseAlarmRate(
-    rate=0.0, unit="per caption", source="ours: a statement on bytes or letters, no estimate"
-)
 
-
-def _method(what: str, name: str, rate: FalseAlarmRate = _EXACT, **bounds: float) -> MethodInfo:
+def _method(
+    what: str, name: str, rate: FalseAlarmRate | None = None, **bounds: float
+) -> MethodInfo:
+    measured = rate_of(f"{name}_v1", unit="per caption", what="captions without such a fault")
     return MethodInfo(
         id=name,
         version=1,
@@ -55,7 +55,7 @@ def _method(what: str, name: str, rate: FalseAlarmRate = _EXACT, **bounds: float
             key: Parameter(value=value, source="ours: aitk_datasets.captions.methods says why")
             for key, value in bounds.items()
         },
-        false_alarm_rate=rate,
+        false_alarm_rate=rate or measured,
     )
 
 
