@@ -42,9 +42,12 @@ def label_of(looks: Looks) -> str | None:
         return PLAIN
     if looks.tile_laplacian < LOOKS.number("blurred_detail"):
         return BLURRED
-    is_soft = looks.reblur is not None and looks.reblur > LOOKS.number("maybe_reblur")
-    if is_soft and looks.tile_laplacian < LOOKS.number("maybe_detail"):
-        return MAYBE_BLURRED
+    if looks.reblur is None:
+        return None
+    for name in ("maybe", "faint"):
+        is_soft = looks.reblur > LOOKS.number(f"{name}_reblur")
+        if is_soft and looks.tile_laplacian < LOOKS.number(f"{name}_detail"):
+            return MAYBE_BLURRED
     return None
 
 
