@@ -6,7 +6,7 @@
 Plants folders with every defect (`aitk_core.testing.planted`), asks inspect-dataset about each as
 a client does, and scores every code by file or pair against the truth; then sound folders, on
 which whatever is said is a false alarm. `--write` puts the figures into benchmarks/datasets.json,
-what the findings state of them into the plugin, and the reference into docs/datasets.md; 32 folders
+what the findings state of them into the plugin, and the reference into docs/datasets.md; 24 folders
 take about six minutes. `--pairs` plants and prints copies, leaks and look-alikes only.
 
 Seeds come in two halves. Thresholds may be chosen on the tuning half; figures are of the held-out

@@ -42,13 +42,15 @@ def label_of(looks: Looks) -> str | None:
         return PLAIN
     if looks.tile_laplacian < LOOKS.number("blurred_detail"):
         return BLURRED
-    if looks.reblur is None:
-        return None
-    for name in ("maybe", "faint"):
-        is_soft = looks.reblur > LOOKS.number(f"{name}_reblur")
-        if is_soft and looks.tile_laplacian < LOOKS.number(f"{name}_detail"):
-            return MAYBE_BLURRED
-    return None
+    return MAYBE_BLURRED if _is_soft(looks) else None
+
+
+def _is_soft(looks: Looks) -> bool:
+    return looks.reblur is not None and any(
+        looks.reblur > LOOKS.number(f"{name}_reblur")
+        and looks.tile_laplacian < LOOKS.number(f"{name}_detail")
+        for name in ("maybe", "faint")
+    )
 
 
 def analyze(evidence: DatasetEvidence) -> Analysis:

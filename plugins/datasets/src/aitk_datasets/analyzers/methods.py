@@ -18,7 +18,6 @@ _REBLUR: Final = (
     "and 19, 60, 87, 89"
 )
 _A7: Final = "datasets.md A7"
-_OURS: Final = "ours"
 _FAINT: Final = (
     "ours: 80 generated pictures with motion blur and little grain, of which rule 5 alone misses "
     "8; of 160 sound ones none has a detail below 100 or a reblur above 0.30"
