@@ -6,8 +6,9 @@ from collections import Counter, defaultdict
 from typing import TYPE_CHECKING, Any, Final
 
 from attrs import define, field
-from dataset_folders import RESOLUTION, named
-from dataset_truth import BELOW_TARGET, CHECKS
+from dataset_folders import named
+from dataset_paths import TRAIN, inside, of_captions, of_files, of_lists
+from dataset_truth import CHECKS
 
 from aitk_core.statistics.rates import binomial_interval, poisson_interval
 
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from aitk_core.evidence.dataset import DatasetEvidence
     from aitk_core.testing.planted import Truth
 
-_TRAIN: Final = "train/"
 _LEADS_NOWHERE: Final = frozenset({"broken_link", "link_loop"})
 _LISTS: Final[Mapping[str, str]] = {
     "UNSUPPORTED_FILES": "unsupported",
@@ -112,9 +112,9 @@ class Scores:
         flagged = {reading: named(each) for reading, each in asked.items()}
         evidence = asked["clip"].evidence
         universes = {
-            "file": _files(truth, evidence),
-            "caption": _captions(truth, evidence),
-            "list": _lists(truth),
+            "file": of_files(truth, evidence),
+            "caption": of_captions(truth, evidence),
+            "list": of_lists(truth),
         }
         self._count_listing(truth, evidence)
         for check in CHECKS:
@@ -147,9 +147,9 @@ class Scores:
 
     def _count_listing(self, truth: Truth, evidence: DatasetEvidence) -> None:
         listed = {image.path for image in evidence.images}
-        for file in truth.files(within=_TRAIN):
+        for file in truth.files(within=TRAIN):
             is_due = file.is_walked and not _LEADS_NOWHERE & {*file.labels}
-            is_there = _inside(file.path) in listed
+            is_there = inside(file.path) in listed
             self.listing.planted += is_due
             self.listing.sound += not is_due
             self.listing.found += is_due and is_there
@@ -166,14 +166,14 @@ class Scores:
         }
         self.could_pair += search.compared * (search.compared - 1) // 2
         for planted in truth.pairs():
-            key = frozenset((_inside(planted.first), _inside(planted.second)))
+            key = frozenset((inside(planted.first), inside(planted.second)))
             self.pairs[f"{planted.tier} {planted.kind}"][levels.pop(key, "none")] += 1
         self.unrelated.update(levels.values())
         across = {
             (pair.first, pair.second): pair.level for pair in search.pairs if pair.other is not None
         }
         for leak in truth.leaks():
-            level = across.pop((_inside(leak.first), leak.second.removeprefix("val/")), "none")
+            level = across.pop((inside(leak.first), leak.second.removeprefix("val/")), "none")
             self.leaks[leak.kind][level] += 1
         self.false_leaks.update(across.values())
 
@@ -392,38 +392,3 @@ def _together(tallies: list[Tally]) -> Tally:
         whole.missed += tally.missed
         whole.false += tally.false
     return whole
-
-
-def _inside(path: str) -> str:
-    return path.removeprefix(_TRAIN)
-
-
-def _files(truth: Truth, evidence: DatasetEvidence) -> dict[str, set[str]]:
-    listed = {image.path for image in evidence.images}
-    found = {}
-    for file in truth.files(within=_TRAIN):
-        if (path := _inside(file.path)) in listed:
-            found[path] = {*file.labels}
-            is_seen = file.is_trained and not {"linked", "too_large"} & {*file.labels}
-            if is_seen and file.size and file.size[0] * file.size[1] < RESOLUTION**2:
-                found[path].add(BELOW_TARGET)
-    return found
-
-
-def _captions(truth: Truth, evidence: DatasetEvidence) -> dict[str, set[str]]:
-    """Return the labels of each trained picture's caption; others have none to be found."""
-    trained = {file.path for file in truth.files(within=_TRAIN) if file.is_trained}
-    found: dict[str, set[str]] = {image.path: set() for image in evidence.images}
-    for caption in truth.captions(within=_TRAIN):
-        for image in caption.images:
-            if image in trained and _inside(image) in found:
-                found[_inside(image)] |= {*caption.labels}
-    return found
-
-
-def _lists(truth: Truth) -> dict[str, set[str]]:
-    found = {_inside(file.path): {*file.labels} for file in truth.files(within=_TRAIN)}
-    for caption in truth.captions(within=_TRAIN):
-        found[_inside(caption.path)] = {*caption.labels}
-    found.update({_inside(odd.path): {odd.kind} for odd in truth.odd("default_txt")})
-    return found

@@ -23,8 +23,9 @@ Measured on {folders} planted folders (`aitk_core.testing.planted`, seeds {first
 {half} half: no threshold was chosen on it), asked about as a client asks. Of four folders one has
 the generator's own base pictures of 384 to 640 pixels, one has them of 1,024 to 1,600, which are
 decoded at reduced size, and two draw from 190 pictures, the same for all such folders, of another
-generator that promises no sharp edge and no range of levels. None are photographs, and what is planted is planted by rule: real folders
-are less kind, so these figures bound what can be hoped for and show that nothing is broken.
+generator that promises no sharp edge and no range of levels. None are photographs, and what is
+planted is planted by rule: real folders are less kind, so these figures bound what can be hoped
+for and show that nothing is broken.
 
 Every folder has each kind of defect once beside {bases} sound pictures, so precision is that of a
 bad folder. The last tables are of sound folders: there whatever is said is wrong. Intervals are
