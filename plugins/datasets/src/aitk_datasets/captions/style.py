@@ -38,8 +38,8 @@ def style_of(text: str) -> CaptionStyle:
     was made (they are in the tests): 40 of 40 right on which the rule was chosen, 42 of 45 that
     were kept back (93 %; 82 to 99 %). The three are tags with an article or a long part, read as
     sentences. The rule of five was chosen on 2,000 planted tag lists, of which 97 % are told by
-    it and 39 % without; docs/datasets.md has the figures of other ones. Real datasets may differ;
-    what mixes tags and a sentence counts as either.
+    it and 37 % without; of 2,000 others 97 %. Real datasets may differ; what mixes tags and a
+    sentence counts as either.
     """
     parts = tags_of(text)
     if not any(parts):
