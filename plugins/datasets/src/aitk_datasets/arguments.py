@@ -35,7 +35,7 @@ class InspectDataset:
         items=_PATH,
     )
     max_dataset_files: int = arg(
-        5000, description="Most pictures to look at.", minimum=1, maximum=50_000
+        5000, description="Most pictures to look at.", minimum=1, maximum=1_000_000
     )
     max_seconds: float | None = arg(
         None,
