@@ -19,7 +19,7 @@ from aitk_datasets.proofs.pictures import SOUND
         (4.3, 0.5, MAYBE_BLURRED),
         (6.5, 0.45, MAYBE_BLURRED),
         (6.5, 0.3, None),
-        (12.0, 0.5, None),
+        (12.0, 0.45, None),
     ],
 )
 def test_a_picture_without_detail_needs_less_to_be_called_soft(
