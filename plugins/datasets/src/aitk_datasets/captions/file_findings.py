@@ -110,7 +110,7 @@ def not_utf8(survey: Survey) -> Iterator[Finding]:
         "CAPTION_NOT_UTF8",
         "critical",
         f"the captions of {counted(len(pictures), 'picture')} are not UTF-8 but rather "
-        f"{' or '.join(encodings)}{doubt}: the trainer stops at the first of them (datasets.md A1)",
+        f"{' or '.join(encodings)}{doubt}: the trainer stops at the first of them",
         method=FILES,
         pictures=pictures,
         remedies=(_AS_UTF8,),
