@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from aitk_core.configkeys.archs import archs, resolve_arch, source_version
+from aitk_core.configkeys.model_names import judge_name, table_rules, words_of
 from aitk_core.errors import InvalidArgumentsError
-from aitk_training.configs.archs import archs, resolve_arch, source_version
-from aitk_training.configs.name_rules import judge_name, table_rules, words_of
 
 if TYPE_CHECKING:
-    from aitk_training.configs.name_rules import NameRule
+    from aitk_core.configkeys.model_names import NameRule
 
 NAMES_AND_ARCHS = [
     ("black-forest-labs/FLUX.1-schnell", "flux"),
@@ -176,7 +176,8 @@ def test_importing_the_configs_reads_neither_yaml_nor_the_table() -> None:
     code = (
         "import sys\n"
         "import aitk_training.configs\n"
-        "from aitk_training.configs import archs, build, describe, paths_dotted, store, validate\n"
+        "from aitk_core.configkeys import archs, form, text\n"
+        "from aitk_training.configs import build, describe, paths_dotted, store, validate\n"
         "heavy = {'yaml', 'numpy', 'PIL', 'httpx', 'jsonschema'} & set(sys.modules)\n"
         "read = archs.arch_table.cache_info().currsize\n"
         "sys.exit(f'{heavy} {read}' if heavy or read else 0)\n"

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 import attrs
 import pytest
 
+from aitk_core.configkeys.archs import archs
+from aitk_core.configkeys.form import form_process
 from aitk_core.errors import InvalidArgumentsError
 from aitk_core.evidence.retention import retention
-from aitk_training.configs.archs import archs
 from aitk_training.configs.build import (
     ConfigRequest,
     ValidationImage,
     build_config,
-    form_process,
 )
 from aitk_training.configs.validate import config_faults
 

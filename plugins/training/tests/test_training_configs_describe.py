@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aitk_training.configs.archs import archs
+from aitk_core.configkeys.archs import archs
 from aitk_training.configs.build import ConfigRequest, build_config
 from aitk_training.configs.describe import Conflict, TrainingInfo, training_info
 

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from aitk_core.configkeys.archs import archs
 from aitk_core.configkeys.check import check_config
 from aitk_core.configkeys.facts import trainer_arch
 from aitk_core.configkeys.table import key_table
-from aitk_training.configs.archs import archs
 from aitk_training.configs.build import ConfigRequest, build_config
 
 DATA = Path(__file__).parent / "data" / "configs"

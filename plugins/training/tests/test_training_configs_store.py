@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from aitk_core.configkeys.text import MAX_BYTES
 from aitk_core.errors import (
     AitkError,
     ConfigNotFoundError,
@@ -20,7 +21,6 @@ from aitk_core.errors import (
     TooLargeError,
 )
 from aitk_training.configs.store import ConfigStore
-from aitk_training.configs.text import MAX_BYTES
 
 DATA = Path(__file__).parent / "data" / "configs"
 JOB = json.loads((DATA / "recorded_jobs.json").read_text(encoding="utf-8"))["ok_200_steps"]

@@ -8,20 +8,18 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 import attrs
 
+from aitk_core.configkeys.archs import ArchMatch, resolve_arch
+from aitk_core.configkeys.form import CONTROL_KEYS, form_process, put
 from aitk_core.errors import InvalidArgumentsError
-from aitk_training.configs.archs import ArchMatch, arch_table, resolve_arch
 from aitk_training.configs.notes import notes_of
 from aitk_training.configs.validate import check_config, checked_name
 
 if TYPE_CHECKING:
-    from aitk_training.configs.archs import Arch
+    from aitk_core.configkeys.archs import Arch
 
 JobConfig: TypeAlias = dict[str, Any]
 ValueSource: TypeAlias = Literal["argument", "arch_default", "form_default", "rank"]
 
-_REMOVED: Final = "(key removed)"
-"""The table's mark for a key that the form takes out of the config."""
-_CONTROL_KEYS: Final = ("control_path_1", "control_path_2", "control_path_3")
 
 _CALLER_KEYS: Final[Mapping[str, str]] = {
     "batch_size": "train.batch_size",
@@ -87,9 +85,7 @@ class BuiltConfig:
 def build_config(request: ConfigRequest, *, training_folder: str) -> BuiltConfig:
     """Build the config of a new job.
 
-    The recipe is that of the form (ui/src/app/jobs/new/utils.ts, handleModelArchChange): its
-    skeleton, tuned for Flex.1; what leaving Flex.1 resets; what the architecture sets, also in
-    the dataset. The caller's values come last.
+    The process is the form's for the architecture; the caller's values come last.
 
     Args:
         request: What the caller wants.
@@ -115,66 +111,6 @@ def build_config(request: ConfigRequest, *, training_folder: str) -> BuiltConfig
     return BuiltConfig(config=config, match=match, sources=sources, notes=notes)
 
 
-def form_process(arch: Arch) -> dict[str, Any]:
-    """Return the process block that the form makes for an architecture, without samples.
-
-    The folder of the dataset is empty, since the form has only a placeholder there.
-    """
-    table = arch_table()
-    blocks = deepcopy(table["skeleton"])
-    process: dict[str, Any] = {
-        "type": "diffusion_trainer",
-        "training_folder": "",
-        "sqlite_db_path": "./aitk_db.db",
-        "device": "cuda",
-        "trigger_word": None,
-        "performance_log_every": 10,
-        "network": blocks["network"],
-        "save": blocks["save"],
-        "datasets": [{"folder_path": "", **blocks["dataset"]}],
-        "train": blocks["train"],
-        "logging": blocks["logging"],
-        "model": blocks["model"],
-        "sample": blocks["sample"],
-    }
-    if arch.id == process["model"]["arch"]:
-        return process
-    # The order of the form: what the architecture sets wins over the resets of the change.
-    _change_sections(process, arch)
-    for changes in (table["skeleton_on_leave"], arch.selected):
-        for path, value in changes.items():
-            _put(process, path, value)
-    process["datasets"][0].update(deepcopy(dict(arch.dataset_defaults)))
-    return process
-
-
-def _change_sections(process: dict[str, Any], arch: Arch) -> None:
-    model, dataset = process["model"], process["datasets"][0]
-    model["arch"] = arch.id
-    if "model.low_vram" not in arch.sections:
-        model["low_vram"] = False
-    if "model.layer_offloading" in arch.sections:
-        model["layer_offloading"] = False
-        model["layer_offloading_text_encoder_percent"] = 1.0
-        model["layer_offloading_transformer_percent"] = 1.0
-    dataset["controls"] = list(arch.auto_controls)
-    if "datasets.multi_control_paths" in arch.sections:
-        dataset.update(dict.fromkeys(_CONTROL_KEYS))
-    elif "datasets.control_path" in arch.sections:
-        dataset["control_path"] = None
-
-
-def _put(process: dict[str, Any], path: str, value: Any) -> None:
-    *parents, last = path.split(".")
-    block = process
-    for key in parents:
-        block = block.setdefault(key, {})
-    if value == _REMOVED:
-        block.pop(last, None)
-    else:
-        block[last] = deepcopy(value)
-
-
 def _apply_request(
     process: dict[str, Any], request: ConfigRequest, arch: Arch
 ) -> dict[str, ValueSource]:
@@ -182,7 +118,7 @@ def _apply_request(
     for name, path in _CALLER_KEYS.items():
         value = getattr(request, name)
         if value is not None:
-            _put(process, path, value)
+            put(process, path, value)
         sources[name] = _source(path, arch, given=value is not None)
     if request.rank is not None:
         _follow_rank(process["network"], request.rank)
@@ -228,7 +164,7 @@ def _apply_dataset(dataset: dict[str, Any], request: ConfigRequest, arch: Arch) 
         dataset["resolution"] = list(request.resolution)
     if not request.control_paths:
         return
-    keys = tuple(key for key in ("control_path", *_CONTROL_KEYS) if key in dataset)
+    keys = tuple(key for key in ("control_path", *CONTROL_KEYS) if key in dataset)
     if len(request.control_paths) > len(keys):
         message = f"arch {arch.id!r} takes {len(keys)} control folders"
         others = f"; {arch.id} trains on plain images" if not keys else ""

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from aitk_core.configkeys.archs import archs
 from aitk_core.evidence.retention import retention
-from aitk_training.configs.archs import archs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from aitk_training.configs.archs import ArchMatch
+    from aitk_core.configkeys.archs import ArchMatch
 
 _SHOWN: Final = 6
 """Steps named in one sentence."""

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 import attrs
 
+from aitk_core.configkeys.text import MAX_BYTES, ConfigTextError, dump_config, parse_config
 from aitk_core.errors import (
     ConfigNotFoundError,
     ConflictError,
@@ -21,7 +22,6 @@ from aitk_core.errors import (
     TooLargeError,
 )
 from aitk_core.services.paths import write_atomically
-from aitk_training.configs.text import MAX_BYTES, ConfigTextError, dump_config, parse_config
 from aitk_training.configs.validate import checked_name
 
 if TYPE_CHECKING:

@@ -11,8 +11,8 @@ from attrs import frozen
 from aitk_core.errors import InvalidArgumentsError, NotFoundError, PathOutsideRootsError
 
 if TYPE_CHECKING:
+    from aitk_core.configkeys.archs import Arch
     from aitk_core.protocols import ToolContext
-    from aitk_training.configs.archs import Arch
 
 _EXTENSIONS: Final = (".safetensors", ".ckpt", ".bin", ".pt", ".pth", ".gguf")
 """The contract's model extensions, in its order."""

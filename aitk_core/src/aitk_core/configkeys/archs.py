@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 import attrs
 
+from aitk_core.configkeys.model_names import judge_name
 from aitk_core.errors import InvalidArgumentsError
-from aitk_training.configs.name_rules import judge_name
 
 if TYPE_CHECKING:
-    from aitk_training.configs.name_rules import NameVerdict
+    from aitk_core.configkeys.model_names import NameVerdict
 
 MatchSource: TypeAlias = Literal["argument", "default_model", "name_rule"]
 
@@ -74,7 +74,7 @@ class ArchMatch:
 @cache
 def arch_table() -> Mapping[str, Any]:
     """Return the table as stored; not to be changed."""
-    text = files("aitk_training").joinpath("data/archs.json").read_text(encoding="utf-8")
+    text = files("aitk_core").joinpath("configkeys/data/archs.json").read_text(encoding="utf-8")
     return MappingProxyType(json.loads(text))
 
 
