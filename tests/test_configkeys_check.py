@@ -430,3 +430,34 @@ def test_plain_json_is_what_the_standard_library_can_write(value: Any) -> None:
 def test_views_and_tuples_count_as_objects_and_lists() -> None:
     assert plain_copy(MappingProxyType({"a": (1, MappingProxyType({}))})) == {"a": [1, {}]}
     assert check_config(MappingProxyType(HEALTHY)) == ()
+
+
+def test_a_process_whose_keys_are_not_listed_is_said_to_be_unchecked() -> None:
+    reference = {
+        "job": "extension",
+        "config": {"name": "a", "process": [{"type": "dataset_tools", "unheard_of": 1}]},
+    }
+    (found,) = check_config(reference)
+    assert (found.code, found.pointer) == ("NOT_COVERED", "/config/process/0")
+
+
+def test_a_job_of_another_kind_is_unchecked_but_for_its_texts() -> None:
+    extract = {
+        "job": "extract",
+        "config": {"name": "a", "base_model": "${HF_TOKEN}", "process": [{"type": "locon"}]},
+    }
+    assert [(each.code, each.pointer) for each in check_config(extract)] == [
+        ("ENV_SUBSTITUTION", "/config/base_model"),
+        ("NOT_COVERED", "/config"),
+        ("NOT_COVERED", "/config/process/0"),
+    ]
+
+
+def test_a_type_that_belongs_to_another_job_is_no_known_type() -> None:
+    config = {"job": "extension", "config": {"name": "a", "process": [{"type": "rescale_lora"}]}}
+    assert "NOT_A_CHOICE" in {each.code for each in check_config(config)}
+
+
+def test_the_pointer_of_a_problem_names_keys_that_a_path_cannot() -> None:
+    config = {"job": "extension", "config": {"name": "a", "process": []}, "a.b/c": 1}
+    assert "/a.b~1c" in {each.pointer for each in check_config(config)}

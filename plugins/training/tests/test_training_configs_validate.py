@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from aitk_core.configkeys.names import checked_name
 from aitk_core.errors import InvalidArgumentsError
 from aitk_training.configs.paths_dotted import apply_overrides
-from aitk_training.configs.validate import check_config, checked_name, config_faults
+from aitk_training.configs.validate import check_config, config_faults
 
 DATA = Path(__file__).parent / "data" / "configs"
 RECORDED = json.loads((DATA / "recorded_jobs.json").read_text(encoding="utf-8"))

@@ -7,7 +7,8 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from aitk_core.configkeys import problems as codes
-from aitk_core.configkeys.json_values import plain_copy, require_json
+from aitk_core.configkeys.json_values import plain_copy, require_json, shown
+from aitk_core.configkeys.paths import from_pointer
 from aitk_core.configkeys.problems import listed, problem
 from aitk_core.configkeys.rules import rule_problems
 from aitk_core.configkeys.table import key_table
@@ -33,12 +34,43 @@ def check_config(config: Mapping[str, Any]) -> tuple[PatchProblem, ...]:
     """
     require_json(config, what="the config")
     table, plain = key_table(), plain_copy(config)
+    known = chain(tree_problems(table, (), plain), whole_problems(table, plain))
+    left_out = _uncovered(table, plain)
     return listed(
         chain(
             text_problems((), plain),
-            tree_problems(table, (), plain),
-            whole_problems(table, plain),
+            (each for each in known if not _below(each.pointer, left_out)),
+            (_not_covered(plain, pointer) for pointer in left_out),
         )
+    )
+
+
+def _uncovered(table: KeyTable, config: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the places whose keys the table does not list, as JSON Pointers."""
+    inner = config.get("config")
+    processes = inner.get("process") if isinstance(inner, Mapping) else None
+    job = config.get("job")
+    places = tuple(
+        f"/config/process/{index}"
+        for index, block in enumerate(processes if isinstance(processes, list) else ())
+        if isinstance(block, Mapping) and not table.covers(job, block.get("type"))
+    )
+    # Jobs of other kinds have keys of their own beside `process`, too.
+    return ("/config", *places) if places and job != "extension" else places
+
+
+def _below(pointer: str, places: tuple[str, ...]) -> bool:
+    return any(pointer.startswith(f"{place}/") for place in places)
+
+
+def _not_covered(config: Mapping[str, Any], pointer: str) -> PatchProblem:
+    keys = from_pointer(pointer)
+    kind = config["config"]["process"][int(keys[-1])]["type"] if len(keys) > 1 else config["job"]
+    return problem(
+        codes.NOT_COVERED,
+        keys,
+        f"the keys of {shown(kind)} are not in the key table, so they were not checked",
+        value=kind,
     )
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 from attrs import frozen
 
 from aitk_core.configkeys.json_values import shown
-from aitk_core.configkeys.paths import join_path
+from aitk_core.configkeys.paths import join_path, to_pointer
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -16,6 +16,7 @@ Effect: TypeAlias = Literal["raises", "ignored", "changed", "unchecked"]
 """What the trainer does with it: `raises` at start; `ignored` without a message; `changed` to
 another value without a message; `unchecked`: it goes on and may fail later or train otherwise."""
 
+NOT_COVERED: Final = "NOT_COVERED"
 ENV_SUBSTITUTION: Final = "ENV_SUBSTITUTION"
 UNSAFE_TEXT: Final = "UNSAFE_TEXT"
 UNKNOWN_KEY: Final = "UNKNOWN_KEY"
@@ -59,6 +60,8 @@ class PatchProblem:
     expected: Any
     """What would be right, JSON-ready: types, choices, a range, or names that were meant."""
     effect: Effect = "unchecked"
+    pointer: str = ""
+    """JSON Pointer of the place (RFC 6901), whole: for programs."""
 
 
 def problem(
@@ -72,6 +75,7 @@ def problem(
     effect: Effect = "unchecked",
 ) -> PatchProblem:
     """Return a problem at a place, its value cut to what an answer may hold."""
+    keys = tuple(keys)
     if isinstance(value, str):
         value = value[:_TEXT]
     elif value is not None and not isinstance(value, bool | int | float):
@@ -84,6 +88,7 @@ def problem(
         value=value,
         expected=expected,
         effect=effect,
+        pointer=to_pointer(keys),
     )
 
 

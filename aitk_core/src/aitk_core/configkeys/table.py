@@ -7,13 +7,14 @@ The table is package data, collected from the trainer's source by hand and by se
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from difflib import get_close_matches
 from functools import cache, cached_property
 from importlib.resources import files
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
-from attrs import frozen
+from attrs import field, frozen
 
 from aitk_core.configkeys.json_values import JsonType
 from aitk_core.configkeys.paths import index_of, split_path
@@ -21,8 +22,6 @@ from aitk_core.configkeys.problems import Effect
 from aitk_core.errors import InvalidArgumentsError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from aitk_core.configkeys.paths import Keys
 
 UnknownKeys: TypeAlias = Literal["ignored", "accepted", "forwarded"]
@@ -144,6 +143,9 @@ class KeyTable:
     """Values of `model.arch`, without the form's tag."""
     captioners: frozenset[str]
     """Values of `process[].type` that write captions and train nothing."""
+    other_processes: Mapping[str, frozenset[str]] = field(factory=dict)
+    """By value of `job`: types of process that the trainer knows and whose keys this table does
+    not list (`process_dict` of jobs/*Job.py, `uid` of extensions_built_in)."""
     sections: tuple[Section, ...]
     cross_checks: tuple[CrossCheck, ...]
 
@@ -151,6 +153,14 @@ class KeyTable:
     def keys(self) -> tuple[ConfigKey, ...]:
         """Return the keys of all blocks, in their order."""
         return tuple(key for section in self.sections for key in section.keys)
+
+    def covers(self, job: Any, kind: Any) -> bool:
+        """Return whether the table lists the keys of a process; any JSON values.
+
+        An unknown type is covered: it is a mistake in one that is.
+        """
+        others = self.other_processes.get(job, frozenset()) if isinstance(job, str) else ()
+        return not (isinstance(kind, str) and kind in others)
 
     def captions(self, kind: Any) -> bool:
         """Return whether a process of that type, any JSON value, writes captions."""
@@ -249,6 +259,7 @@ def key_table() -> KeyTable:
         source_version=stored["source_version"],
         archs=frozenset(stored["archs"]),
         captioners=frozenset(stored["captioners"]),
+        other_processes={job: frozenset(kinds) for job, kinds in stored["other_processes"].items()},
         sections=tuple(_section(row) for row in stored["sections"]),
         cross_checks=tuple(CrossCheck(**row) for row in stored["cross_checks"]),
     )

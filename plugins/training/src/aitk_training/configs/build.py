@@ -10,9 +10,10 @@ import attrs
 
 from aitk_core.configkeys.archs import ArchMatch, resolve_arch
 from aitk_core.configkeys.form import CONTROL_KEYS, form_process, put
+from aitk_core.configkeys.names import checked_name
 from aitk_core.errors import InvalidArgumentsError
 from aitk_training.configs.notes import notes_of
-from aitk_training.configs.validate import check_config, checked_name
+from aitk_training.configs.validate import check_config
 
 if TYPE_CHECKING:
     from aitk_core.configkeys.archs import Arch

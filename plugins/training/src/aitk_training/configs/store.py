@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 import attrs
 
+from aitk_core.configkeys.names import checked_name
 from aitk_core.configkeys.text import MAX_BYTES, ConfigTextError, dump_config, parse_config
 from aitk_core.errors import (
     ConfigNotFoundError,
@@ -22,7 +23,6 @@ from aitk_core.errors import (
     TooLargeError,
 )
 from aitk_core.services.paths import write_atomically
-from aitk_training.configs.validate import checked_name
 
 if TYPE_CHECKING:
     from aitk_core.errors import (

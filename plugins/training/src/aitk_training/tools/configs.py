@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from aitk_core.configkeys.names import checked_name
 from aitk_core.configkeys.text import dump_config
 from aitk_core.convert import unstructure
 from aitk_core.errors import ConfigNotFoundError
 from aitk_core.records.results import ToolResult
 from aitk_training.configs.describe import training_info
 from aitk_training.configs.store import ConfigStore
-from aitk_training.configs.validate import checked_name
 from aitk_training.text import bullets, one_line
 from aitk_training.tools.outputs_configs import (
     ConfigInfo,
