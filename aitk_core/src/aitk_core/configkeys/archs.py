@@ -130,6 +130,18 @@ def resolve_arch(model_name: str, arch: str | None) -> ArchMatch:
     raise _undecided(model_name, verdict)
 
 
+def archs_named(model_name: str) -> tuple[str, ...]:
+    """Return the ids of the architectures that a model's name speaks of; none where it is silent.
+
+    A name with a word for a variant that no rule covers is silent, too.
+    """
+    owners = _default_owners(model_name)
+    if owners:
+        return tuple(owner.id for owner in owners)
+    verdict = judge_name(model_name)
+    return () if verdict.unexplained else verdict.archs
+
+
 def _by_id(text: str) -> Arch:
     wanted = text.strip().lower()
     table = archs()

@@ -1,0 +1,1 @@
+"""Guardrails of AI ToolKit MCP: a bad config never starts."""
