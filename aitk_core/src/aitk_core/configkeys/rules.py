@@ -41,7 +41,7 @@ class Process:
     def value(self, path: str) -> Any:
         """Return the value that the trainer uses: a null inside a block replaces the default."""
         block_path, _, name = path.rpartition(".")
-        block = self.given(block_path)
+        block = self.given(block_path) if block_path else self.block
         if isinstance(block, Mapping) and name in block:
             return block[name]
         key = self.table.find(f"config.process.0.{path}")

@@ -188,7 +188,10 @@ def _leaf(event: Any, sizes: Mapping[str, int]) -> tuple[int, str | None]:
             raise ConfigTextError("holds a number or date that cannot be read")
         return 1, event.anchor
     if event.anchor not in sizes:
-        raise ConfigTextError(f"uses {event.anchor[:60]!r} before or inside what it names")
+        raise ConfigTextError(
+            f"uses {event.anchor[:60]!r} before or inside what it names: "
+            f"line {event.start_mark.line + 1}"
+        )
     return sizes[event.anchor], None
 
 

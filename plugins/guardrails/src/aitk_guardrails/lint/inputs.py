@@ -9,6 +9,7 @@ and only plain JSON values come out of it.
 
 from __future__ import annotations
 
+import re
 from typing import Any, Final
 
 from attrs import frozen
@@ -19,7 +20,8 @@ from aitk_core.configkeys.text import MAX_BYTES, ConfigTextError, parse_config
 from aitk_core.errors import InvalidArgumentsError, TooLargeError
 
 _PATH: Final = "/config"
-_STARTS_JSON: Final = ("{", "[")
+_BEGINS_JSON: Final = re.compile(r"""\s*[\[{]\s*["\[{\]}]""")
+"""A bracket of YAML is followed by a bare word; one of JSON is not."""
 
 
 @frozen(kw_only=True)
@@ -47,8 +49,7 @@ class Draft:
 def config_of_text(text: str) -> dict[str, Any]:
     """Return the config that a JSON or YAML text holds.
 
-    What begins with a bracket is read as JSON, and as YAML where it is no JSON, since YAML has
-    brackets, too; the fault named is then that of the JSON.
+    What begins like JSON is read as nothing else: YAML would take an unfinished object for one.
 
     Args:
         text: At most 2 MiB in UTF-8.
@@ -62,15 +63,10 @@ def config_of_text(text: str) -> dict[str, Any]:
         raise TooLargeError(
             f"the config has {len(data)} bytes, and {MAX_BYTES} is the limit", limit=MAX_BYTES
         )
-    is_json = text.lstrip("\ufeff \t\r\n").startswith(_STARTS_JSON)
+    is_json = _BEGINS_JSON.match(text.removeprefix("\ufeff")) is not None
     try:
         return parse_config(data, is_json=is_json)
     except ConfigTextError as error:
-        if is_json:
-            try:
-                return parse_config(data, is_json=False)
-            except ConfigTextError:
-                pass
         raise _unreadable(error) from None
 
 

@@ -73,8 +73,24 @@ _RULE_CHANGES: Final[Mapping[str, Mapping[str, Any]]] = {
 }
 """By rule: what the table's own remedy says, where it leaves no choice to the author."""
 _CLOSE_CHOICE: Final = 0.6
+_NUMBER: Final = re.compile(r"[+-]?\d{1,15}(\.\d{0,15})?([eE][+-]?\d{1,2})?")
 _LONGEST_CHOICE: Final = 100
 """Characters; comparing takes time with their square."""
+_SYNONYMS: Final[Mapping[str, str]] = {
+    "learning_rate": "lr",
+    "max_train_steps": "steps",
+    "num_steps": "steps",
+    "train_batch_size": "batch_size",
+    "mixed_precision": "dtype",
+    "network_dim": "linear",
+    "dim": "linear",
+    "network_alpha": "linear_alpha",
+    "save_every_n_steps": "save_every",
+    "pretrained_model_name_or_path": "name_or_path",
+    "model_name_or_path": "name_or_path",
+    "caption_extension": "caption_ext",
+}
+"""Names that other trainers have for a key of the same block."""
 _NOTHING: Final = object()
 
 
@@ -99,7 +115,7 @@ def _issue(config: Mapping[str, Any], problem: PatchProblem) -> Issue:
         message=f"{problem.message}{remedy}",
         path=problem.pointer,
         value=problem.value,
-        expected=problem.expected,
+        expected=problem.expected or _synonym(problem, keys),
         why=why,
         source=_source(keys),
         fix=_fix(config, problem, keys),
@@ -149,10 +165,16 @@ def _fix(config: Mapping[str, Any], problem: PatchProblem, keys: Keys) -> Config
     return None if value is _NOTHING or maker is None else maker(config, problem, keys, value)
 
 
+def _synonym(problem: PatchProblem, keys: Keys) -> list[str] | None:
+    name = _SYNONYMS.get(keys[-1]) if problem.code == codes.UNKNOWN_KEY else None
+    known = name is not None and key_table().find_keys((*keys[:-1], name)) is not None
+    return [name] if known and name is not None else None
+
+
 def _renamed(
     config: Mapping[str, Any], problem: PatchProblem, keys: Keys, value: Any
 ) -> ConfigPatch | None:
-    near = key_table().nearest_keys(keys)
+    near = key_table().nearest_keys(keys) or tuple(_synonym(problem, keys) or ())
     for name in near:
         target = (*keys[:-1], name)
         if _at(config, target) is _NOTHING and _fits(target, value):
@@ -190,10 +212,12 @@ def _other_types(value: Any) -> Iterator[Any]:
         if bare.lower() in words:
             yield words[bare.lower()]
         for kind in (int, float):
-            try:
-                yield kind(bare)
-            except ValueError:
-                continue
+            # Python reads words such as nan, and digits with underscores.
+            if _NUMBER.fullmatch(bare):
+                try:
+                    yield kind(bare)
+                except ValueError:
+                    continue
         yield [value]
     elif isinstance(value, list) and len(value) == 1:
         yield value[0]

@@ -58,14 +58,16 @@ def missing_numbers(subject: Subject) -> Iterator[Issue]:
                 expected="a number",
                 change={path: usual} if usual is not None else None,
             )
-    given = subject.has("network.linear") or subject.has("network.rank")
-    if subject.trains_lora and not given and not subject.is_full_lokr:
+    given = (subject.given("network.linear"), subject.given("network.rank"))
+    if subject.trains_lora and given == (None, None) and not subject.is_full_lokr:
         yield subject.issue(
             "MISSING_RANK",
             "error",
             "network.linear",
             "the rank of the network (network.linear) is missing",
-            why="the trainer takes rank 4 without a message",
+            why="null replaces the trainer's default of 4, and no network can be made of it"
+            if subject.has("network.linear")
+            else "the trainer takes rank 4 without a message",
             source=config_modules,
             expected="a whole number",
         )
