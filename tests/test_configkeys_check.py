@@ -24,7 +24,7 @@ from aitk_core.configkeys.json_values import (
 )
 from aitk_core.configkeys.paths import DEEPEST
 from aitk_core.configkeys.problems import MOST_PROBLEMS
-from aitk_core.configkeys.rules import RULES
+from aitk_core.configkeys.rules import RULES, Process
 from aitk_core.configkeys.table import key_table
 from aitk_core.configkeys.values import validate_value
 from aitk_core.errors import InvalidArgumentsError, TooLargeError
@@ -461,3 +461,9 @@ def test_a_type_that_belongs_to_another_job_is_no_known_type() -> None:
 def test_the_pointer_of_a_problem_names_keys_that_a_path_cannot() -> None:
     config = {"job": "extension", "config": {"name": "a", "process": []}, "a.b/c": 1}
     assert "/a.b~1c" in {each.pointer for each in check_config(config)}
+
+
+def test_a_value_of_the_process_itself_is_read_as_one_of_its_blocks() -> None:
+    process = Process(table=TABLE, block={"trigger_word": "zxc", "performance_log_every": None})
+    assert process.value("trigger_word") == "zxc"
+    assert process.value("training_seed") is None

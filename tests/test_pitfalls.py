@@ -14,11 +14,12 @@ from aitk_core.registry import load_registry
 ROOT: Final = Path(__file__).parents[1]
 LAST: Final = 131
 
-GUARDED: Final = "belongs to guardrails: "
+GUARDED: Final = "belongs to run-training-with-guardrails: "
+PLANNED: Final = "belongs to recommend-training-plan: "
 EXPORT: Final = "belongs to export: "
 ALERTS: Final = "belongs to alerts: "
 COMFYUI: Final = "belongs to comfyui: "
-PARTS: Final = (GUARDED, EXPORT, ALERTS, COMFYUI)
+PARTS: Final = (GUARDED, PLANNED, EXPORT, ALERTS, COMFYUI)
 
 PITFALLS: Final[dict[int, str]] = {
     # A. Verdicts without evidence
@@ -56,7 +57,7 @@ PITFALLS: Final[dict[int, str]] = {
     31: "test_pitfall_31_a_hundred_redraws_are_one_line_and_leave_room_for_history",
     32: "test_pitfall_32_japanese_captions_are_neither_empty_nor_short",
     33: "test_pitfall_33_latin1_and_utf16_captions_are_read_as_what_they_are",
-    34: GUARDED + "goals are matched by words",
+    34: PLANNED + "goals are matched by words",
     35: "test_pitfall_35_numbers_are_not_dug_out_of_free_text",
     # C. Guardrails and monitoring
     36: GUARDED + "throughput that collapses",
@@ -140,7 +141,7 @@ PITFALLS: Final[dict[int, str]] = {
     109: EXPORT + "which checkpoint is chosen",
     110: EXPORT + "ids in place of paths",
     111: "test_pitfall_111_info_comes_from_the_config_without_metadata",
-    112: GUARDED + "plans from the user's own runs",
+    112: PLANNED + "plans from the user's own runs",
     # I. Further proven items
     113: "test_pitfall_113_text_that_no_encoder_takes_is_replaced_and_answered",
     114: "test_pitfall_114_a_bad_body_is_400_in_the_envelope",

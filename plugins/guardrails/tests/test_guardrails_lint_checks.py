@@ -256,3 +256,20 @@ def test_a_model_of_unknown_layers_has_an_interval_and_one_of_unknown_size_none(
     assert numbers is not None
     assert numbers[0] < numbers[1]
     assert lora_numbers(arch_id="omnigen2", parameters_billion=None, rank=32) is None
+
+
+@pytest.mark.parametrize("name", ["steps", "lr", "batch_size"])
+def test_a_number_that_only_the_author_can_choose_is_not_taken_out(name: str) -> None:
+    (found,) = (
+        each
+        for each in lint(config_of("flux", **{f"train__{name}": None}))
+        if each.path == f"/config/process/0/train/{name}"
+    )
+    assert found.code.startswith("MISSING_")
+    assert found.fix is None
+
+
+def test_a_number_in_a_text_of_words_is_not_read() -> None:
+    config = config_of("flux", train__lr="nan", train__steps="1_000")
+    fixes = {each.path: each.fix for each in lint(config) if each.code.startswith("INVALID_")}
+    assert list(fixes.values()) == [None, None]

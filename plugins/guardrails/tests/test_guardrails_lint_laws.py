@@ -112,6 +112,7 @@ def test_a_config_that_ran_has_no_error_of_the_key_table(name: str) -> None:
     assert set(errors) <= known
 
 
+@settings(deadline=None)
 @given(ANY_JSON | st.fixed_dictionaries({"config": ANY_JSON}), FACTS)
 def test_any_json_gives_issues_and_a_short_form(config: Any, facts: LintFacts) -> None:
     issues = lint(config, facts)
@@ -119,7 +120,7 @@ def test_any_json_gives_issues_and_a_short_form(config: Any, facts: LintFacts) -
     json.dumps(normalized_config(config, facts), allow_nan=False)
 
 
-@settings(max_examples=60)
+@settings(max_examples=40, deadline=None)
 @given(PROCESSES, FACTS)
 def test_issues_are_ranked_placed_bounded_and_fit_for_json(process: Any, facts: LintFacts) -> None:
     config = {"job": "extension", "config": {"name": "a", "process": [process]}}
@@ -145,7 +146,7 @@ def test_issues_are_ranked_placed_bounded_and_fit_for_json(process: Any, facts: 
             }
 
 
-@settings(max_examples=10)
+@settings(max_examples=10, deadline=None)
 @given(PROCESSES, FACTS)
 def test_a_check_says_the_same_alone_as_among_all(process: Any, facts: LintFacts) -> None:
     config = {"job": "extension", "config": {"name": "a", "process": [process]}}

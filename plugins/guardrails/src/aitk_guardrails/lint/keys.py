@@ -267,8 +267,11 @@ def _modern(
 
 
 def _taken_out(
-    config: Mapping[str, Any], problem: PatchProblem, _keys: Keys, value: Any
+    config: Mapping[str, Any], problem: PatchProblem, keys: Keys, value: Any
 ) -> ConfigPatch | None:
+    # Without these numbers a config is no better: only its author can choose them.
+    if value is None and ".".join(keys[3:]) in _NUMBERS:
+        return None
     return removed(config, problem.pointer, value)
 
 
