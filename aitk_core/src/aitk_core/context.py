@@ -12,7 +12,7 @@ from attrs import evolve, field, frozen
 from aitk_core.backend.protocol import Backend
 from aitk_core.errors import MissingCapabilityError
 from aitk_core.policy import Policy
-from aitk_core.protocols import Paths, Store
+from aitk_core.protocols import Outbound, Paths, Store
 from aitk_core.records.results import Completion, Inquiry, Question, Reply, ToolResult
 from aitk_core.registry import Registry
 from aitk_core.services.analysis import run_analyzers
@@ -75,6 +75,7 @@ class Services:
     settings: ServerSettings
     backend: Backend
     paths: Paths
+    outbound: Outbound
     store: Store
     pool: WorkerPool
     parallel: ParallelPool
@@ -106,6 +107,11 @@ class CallContext:
     def paths(self) -> Paths:
         """Return the door to the file system."""
         return self.services.paths
+
+    @property
+    def outbound(self) -> Outbound:
+        """Return the door to the network for a caller's URL."""
+        return self.services.outbound
 
     @property
     def store(self) -> Store:

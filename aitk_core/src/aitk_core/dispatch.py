@@ -26,10 +26,12 @@ from aitk_core.errors import (
 from aitk_core.records.results import Block, ToolResult
 from aitk_core.services.executor import WorkerPool
 from aitk_core.services.failures import FailureLibrary
+from aitk_core.services.outbound.door import Outbound
 from aitk_core.services.parallel import ParallelPool
 from aitk_core.services.redaction import Redactor
 from aitk_core.services.store import Store
 from aitk_core.services.uris import match_uri
+from aitk_core.settings import OutboundSettings
 from aitk_core.settings.records import SettingsRecords
 
 if TYPE_CHECKING:
@@ -79,17 +81,20 @@ class Dispatcher:
         self.failures = FailureLibrary(
             registry, pool=self._analyzers, timeout_s=settings.analyzer_timeout_s
         )
+        settings_of = SettingsRecords(source, registry.sections(), settings).of
+        self._outbound = Outbound.of(settings_of(OutboundSettings))
         self._services = Services(
             registry=registry,
             settings=settings,
             backend=backend,
             paths=paths,
+            outbound=self._outbound,
             store=Store(settings.home / "state"),
             pool=pool,
             parallel=self._parallel,
             analyzer_pool=self._analyzers,
             failures=self.failures,
-            settings_of=SettingsRecords(source, registry.sections(), settings).of,
+            settings_of=settings_of,
             call_tool=self.call,
             redact=self._redactor.text,
         )
@@ -103,6 +108,7 @@ class Dispatcher:
         self._checks.close()
         self._analyzers.close()
         self._parallel.close()
+        self._outbound.close()
 
     def offered(self, policy: Policy) -> list[Owned[ToolSpec]]:
         """Return the tools that the policy offers, by name."""

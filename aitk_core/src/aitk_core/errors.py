@@ -2,6 +2,7 @@
 
     AitkError                          INTERNAL_ERROR             500
     ├── InvalidArgumentsError          INVALID_ARGUMENTS          400
+    │   └── InvalidUrlError            INVALID_URL                400
     ├── NotFoundError                  NOT_FOUND                  404
     │   ├── UnknownToolError           TOOL_NOT_FOUND             404
     │   ├── JobNotFoundError           JOB_NOT_FOUND              404
@@ -10,7 +11,8 @@
     │   └── ResourceNotFoundError      RESOURCE_NOT_FOUND         404
     ├── NotPermittedError              NOT_PERMITTED              403
     │   ├── ReadOnlyError              READ_ONLY                  403
-    │   └── PathOutsideRootsError      PATH_OUTSIDE_ROOTS         403
+    │   ├── PathOutsideRootsError      PATH_OUTSIDE_ROOTS         403
+    │   └── DestinationRefusedError    DESTINATION_REFUSED        403
     ├── ConflictError                  CONFLICT                   409
     ├── TooLargeError                  TOO_LARGE                  413
     ├── ToolTimeoutError               TOOL_TIMEOUT               504
@@ -19,6 +21,12 @@
     │   ├── BackendTimeoutError        BACKEND_TIMEOUT            503
     │   ├── BackendUnauthorizedError   BACKEND_UNAUTHORIZED       502
     │   └── BackendProtocolError       BACKEND_INVALID_RESPONSE   502
+    ├── OutboundError                  OUTBOUND_ERROR             502
+    │   ├── OutboundUnreachableError   OUTBOUND_UNREACHABLE       503
+    │   ├── OutboundTimeoutError       OUTBOUND_TIMEOUT           504
+    │   └── OutboundProtocolError      OUTBOUND_INVALID_RESPONSE  502
+    ├── DeliveryError                  DELIVERY_FAILED            502
+    │   └── DeliveryRefusedError       DELIVERY_REFUSED           502
     ├── MissingCapabilityError         MISSING_CAPABILITY         400
     ├── ToolFailedError                TOOL_EXECUTION_FAILED      500
     ├── StoreError                     STORE_ERROR                500
@@ -73,6 +81,15 @@ class InvalidArgumentsError(AitkError):
 
     code = "INVALID_ARGUMENTS"
     status = 400
+
+
+class InvalidUrlError(InvalidArgumentsError):
+    """A URL that is none, or says more than this server takes. Never shows the URL: it is a secret.
+
+    Details: `fault`, a stable word.
+    """
+
+    code = "INVALID_URL"
 
 
 class NotFoundError(AitkError):
@@ -131,6 +148,12 @@ class PathOutsideRootsError(NotPermittedError):
     code = "PATH_OUTSIDE_ROOTS"
 
 
+class DestinationRefusedError(NotPermittedError):
+    """A URL leads where this server sends nothing. Details: `host`, `kind`, a stable word."""
+
+    code = "DESTINATION_REFUSED"
+
+
 class ConflictError(AitkError):
     """The state of the job, file or name does not allow it now; nothing was changed."""
 
@@ -183,6 +206,53 @@ class BackendProtocolError(BackendError):
     """The training backend answered something its API does not: HTML, a wrong shape, junk."""
 
     code = "BACKEND_INVALID_RESPONSE"
+
+
+class OutboundError(AitkError):
+    """A request to a caller's URL failed. Details: `host`; never more of the URL."""
+
+    code = "OUTBOUND_ERROR"
+    status = 502
+
+
+class OutboundUnreachableError(OutboundError):
+    """No connection, so nothing was sent. Details: `reason`: `dns`, `connect` or `tls`."""
+
+    code = "OUTBOUND_UNREACHABLE"
+    status = 503
+
+
+class OutboundTimeoutError(OutboundError):
+    """No complete answer in time; what was sent may have arrived. Details: `timeout_s`."""
+
+    code = "OUTBOUND_TIMEOUT"
+    status = 504
+
+
+class OutboundProtocolError(OutboundError):
+    """The answer broke off, is no HTTP, too large, or in an encoding that is not taken.
+
+    Details: `reason`: `broken`, `too_large` or `encoding`. What was sent may have arrived.
+    """
+
+    code = "OUTBOUND_INVALID_RESPONSE"
+
+
+class DeliveryError(AitkError):
+    """A sink could not hand over an alert now; it may be tried again.
+
+    Details: `not_before`, Unix seconds, where the other side named a time; `host` and `status`
+    where there are any.
+    """
+
+    code = "DELIVERY_FAILED"
+    status = 502
+
+
+class DeliveryRefusedError(DeliveryError):
+    """A sink will never hand over this alert to this destination; trying again is of no use."""
+
+    code = "DELIVERY_REFUSED"
 
 
 class MissingCapabilityError(AitkError):

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from aitk_core.backend.protocol import Backend
     from aitk_core.evidence.failures import FailureCatalogue
     from aitk_core.records.findings import Analysis
+    from aitk_core.records.outbound import OutboundAnswer
     from aitk_core.records.results import Inquiry, JsonObject, Reply, ToolResult
 
 A = TypeVar("A")
@@ -47,6 +48,70 @@ class Paths(Protocol):
 
         Raises:
             NotFoundError: No root of that name is configured.
+        """
+        ...
+
+
+class Outbound(Protocol):
+    """The only door to the network for a URL that a caller or a user gives.
+
+    Everything but the host of a URL is a secret: an error names the host at most.
+    """
+
+    def check(self, url: str) -> str:
+        """Refuse a URL that needs no look-up to be refused, and return its host.
+
+        Raises:
+            InvalidUrlError: It is no URL that is taken.
+            DestinationRefusedError: It leads where nothing is sent.
+        """
+        ...
+
+    async def get(
+        self,
+        url: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        max_bytes: int = ...,
+        timeout_s: float | None = None,
+    ) -> OutboundAnswer:
+        """Fetch a URL; redirects are not followed, and an answer of any status is an answer.
+
+        Args:
+            url: `https://host/path`.
+            headers: More of them, printable ASCII.
+            max_bytes: Largest body, decoded.
+            timeout_s: For everything, where it is less than the settings say.
+
+        Raises:
+            InvalidUrlError: It is no URL that is taken.
+            DestinationRefusedError: It leads where nothing is sent.
+            OutboundError: In its kinds: no connection, no answer in time, no fit answer.
+        """
+        ...
+
+    async def post(
+        self,
+        url: str,
+        body: bytes,
+        *,
+        headers: Mapping[str, str] | None = None,
+        max_bytes: int | None = ...,
+        timeout_s: float | None = None,
+    ) -> OutboundAnswer:
+        """Send a body to a URL, as `get` fetches one.
+
+        Args:
+            url: `https://host/path`.
+            body: Sent as it is.
+            headers: More of them, the Content-Type among them.
+            max_bytes: Largest body of the answer; None: it is not read at all.
+            timeout_s: For everything, where it is less than the settings say.
+
+        Raises:
+            InvalidUrlError: It is no URL that is taken.
+            DestinationRefusedError: It leads where nothing is sent.
+            OutboundError: In its kinds: no connection, no answer in time, no fit answer.
         """
         ...
 
@@ -112,6 +177,11 @@ class ToolContext(Protocol):
     @property
     def paths(self) -> Paths:
         """Return the door to the file system."""
+        ...
+
+    @property
+    def outbound(self) -> Outbound:
+        """Return the door to the network for a URL that the caller gave."""
         ...
 
     @property

@@ -208,4 +208,32 @@ class HttpSettings:
     )
 
 
-CORE_SECTIONS: Final[Mapping[str, type]] = {"server": ServerSettings, "http": HttpSettings}
+@attrs.frozen(kw_only=True)
+class OutboundSettings:
+    """Requests to URLs that callers and users give. TOML table `[outbound]`."""
+
+    allow: tuple[str, ...] = setting(
+        (),
+        env="AITK_OUTBOUND_ALLOW",
+        description="Destinations allowed beside public hosts on port 443: a host name, "
+        "host:port, http://host:port for plain HTTP, an address, or a network such as "
+        "10.1.0.0/16.",
+    )
+    ca_file: Path | None = setting(
+        None,
+        env="AITK_OUTBOUND_CA_FILE",
+        description="Certificates of authorities (PEM) trusted beside the public ones.",
+    )
+    timeout_s: float = setting(
+        15.0,
+        env="AITK_OUTBOUND_TIMEOUT_SECONDS",
+        minimum=0.1,
+        description="Seconds for one request, from its name's look-up to the end of the answer.",
+    )
+
+
+CORE_SECTIONS: Final[Mapping[str, type]] = {
+    "server": ServerSettings,
+    "http": HttpSettings,
+    "outbound": OutboundSettings,
+}
