@@ -29,6 +29,7 @@ from aitk_core.specs import (
     FailureCatalogueSpec,
     PromptSpec,
     ResourceSpec,
+    ServiceSpec,
     SettingsSpec,
     SinkSpec,
 )
@@ -359,6 +360,7 @@ def test_every_hook_fills_its_part(tmp_path: Path) -> None:
             aitk_analyzers=[AnalyzerSpec(name="acme", analyze=code)],
             aitk_failure_catalogues=[FailureCatalogueSpec(name="acme", document=code)],
             aitk_sinks=[SinkSpec(kind="acme", open=code)],
+            aitk_services=[ServiceSpec(name="acme", run=code)],
             aitk_band_policies=[BandPolicySpec(id="acme_v1", policy=code)],
             aitk_schemas=[tmp_path],
             aitk_resources=[ResourceSpec(uri="acme://x", name="x", description="X.", read=code)],
@@ -370,12 +372,11 @@ def test_every_hook_fills_its_part(tmp_path: Path) -> None:
     )
     assert registry.problems == ()
     assert [len(getattr(registry, part)) for part in (
-        "tools", "analyzers", "failure_catalogues", "sinks", "band_policies", "resources",
-        "prompts", "settings",
-        "backends", "commands",
-    )] == [1] * 10  # fmt: skip
+        "tools", "analyzers", "failure_catalogues", "sinks", "services", "band_policies",
+        "resources", "prompts", "settings", "backends", "commands",
+    )] == [1] * 11  # fmt: skip
     assert list(registry.contracts) == ["acme.v1"]
-    assert list(registry.sections()) == ["server", "http", "acme"]
+    assert list(registry.sections()) == ["server", "http", "outbound", "acme"]
 
 
 def test_listing_tools_imports_nothing_heavy() -> None:

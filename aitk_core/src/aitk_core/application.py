@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
 
+from aitk_core.background import Background
 from aitk_core.dispatch import Dispatcher
 from aitk_core.errors import AitkError, BackendError, InvalidSettingError
 from aitk_core.policy import Policy
@@ -71,6 +72,7 @@ class Application:
         self._backend = backend
         self._stack = AsyncExitStack()
         self._dispatcher: Dispatcher | None = None
+        self._background: Background | None = None
         if backend_kind is not None:
             self.with_backend(backend_kind)
 
@@ -109,6 +111,13 @@ class Application:
             raise RuntimeError("the application is not open")
         return self._dispatcher
 
+    @property
+    def background(self) -> Background:
+        """Return the plugins' services; the application must be open. A frontend runs them."""
+        if self._background is None:
+            raise RuntimeError("the application is not open")
+        return self._background
+
     async def __aenter__(self) -> Self:
         """Open the backend and the services; makes no request yet."""
         redactor = Redactor(self._secrets())
@@ -131,6 +140,7 @@ class Application:
             # Only now: what fails half way has been closed again by the stack above.
             self._stack = opening.pop_all()
         self._dispatcher = dispatcher
+        self._background = Background(dispatcher, self.policy)
         return self
 
     async def __aexit__(
@@ -140,7 +150,7 @@ class Application:
         trace: TracebackType | None,
     ) -> None:
         """Close what was opened."""
-        self._dispatcher = None
+        self._dispatcher = self._background = None
         await self._stack.__aexit__(kind, error, trace)
 
     def _secrets(self) -> list[str]:

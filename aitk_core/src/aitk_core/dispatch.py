@@ -287,9 +287,7 @@ class Dispatcher:
         for owned in self.registry.resources.values():
             parts = match_uri(owned.spec.uri, uri)
             if parts is not None:
-                content = await self._guard(
-                    uri, owned.spec.read, uri, parts, self._context(session)
-                )
+                content = await self._guard(uri, owned.spec.read, uri, parts, self.context(session))
                 # Away from the event loop: a long text takes milliseconds to check.
                 return await self._checks.run(self._sendable, content)
         raise ResourceNotFoundError(f"no resource {uri[:200]!r}", uri=_clean(uri[:500]))
@@ -313,7 +311,7 @@ class Dispatcher:
                 f"prompt {name} needs {', '.join(missing)}",
                 faults=[{"path": f"/{m}", "message": "is required"} for m in missing],
             )
-        rendered = await self._guard(name, owned.spec.render, arguments, self._context(session))
+        rendered = await self._guard(name, owned.spec.render, arguments, self.context(session))
         return tuple(attrs.evolve(m, content=self._block(m.content)) for m in rendered)
 
     async def complete(
@@ -336,7 +334,7 @@ class Dispatcher:
             lazy = resource.spec.complete if resource else None
         if lazy is None:
             return []
-        return await self._guard(name, lazy, argument, typed, self._context(session))
+        return await self._guard(name, lazy, argument, typed, self.context(session))
 
     def _redact(self, error: AitkError) -> None:
         """Take the secrets out of what an error says."""
@@ -344,7 +342,8 @@ class Dispatcher:
         error.remedy = self._redactor.text(error.remedy)
         error.details = self._redactor.json(error.details)
 
-    def _context(self, session: Session) -> CallContext:
+    def context(self, session: Session) -> CallContext:
+        """Return what may be reached apart from any call, without a deadline."""
         return CallContext(services=self._services, session=session)
 
     async def _guard(

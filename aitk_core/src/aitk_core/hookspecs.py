@@ -30,6 +30,7 @@ if TYPE_CHECKING:
         FailureCatalogueSpec,
         PromptSpec,
         ResourceSpec,
+        ServiceSpec,
         SettingsSpec,
         SinkSpec,
         ToolSpec,
@@ -86,7 +87,20 @@ def aitk_sinks() -> Iterable[SinkSpec]:
     yield SinkSpec(kind="acme-pager", open=Lazy("acme_probe.pager:open_pager"))
 
     @asynccontextmanager
-    async def open_pager(destination: str) -> AsyncIterator[Sink]: ...
+    async def open_pager(destination: str, context: ToolContext) -> AsyncIterator[Sink]: ...
+    """
+
+
+@hookspec
+def aitk_services() -> Iterable[ServiceSpec]:
+    """Declare work that goes on as long as a server runs.
+
+    yield ServiceSpec(name="acme-poll", run=Lazy("acme_probe.poll:poll"))
+
+    async def poll(service: ServiceContext) -> None:
+        while True:
+            service.beat()
+            ...
     """
 
 

@@ -303,3 +303,20 @@ class ToolContext(Protocol):
     async def announce(self, change: str, uri: str | None = None) -> None:
         """Tell clients that `tools`, `prompts`, `resources` or one resource changed."""
         ...
+
+
+class ServiceContext(Protocol):
+    """Handed to a service, which goes on as long as the server runs."""
+
+    @property
+    def owner(self) -> str:
+        """Return a name for this run of this server, unlike any other's."""
+        ...
+
+    def tools(self) -> ToolContext:
+        """Return what a call may reach, under the server's own policy and without a deadline."""
+        ...
+
+    def beat(self) -> None:
+        """Say that the service's own loop is alive; not from a helper that lives without it."""
+        ...

@@ -24,6 +24,7 @@ from aitk_core.specs import (
     FailureCatalogueSpec,
     PromptSpec,
     ResourceSpec,
+    ServiceSpec,
     SettingsSpec,
     SinkSpec,
     ToolSpec,
@@ -80,6 +81,7 @@ class Registry:
     analyzers: Mapping[str, Owned[AnalyzerSpec]]
     failure_catalogues: Mapping[str, Owned[FailureCatalogueSpec]]
     sinks: Mapping[str, Owned[SinkSpec]]
+    services: Mapping[str, Owned[ServiceSpec]]
     band_policies: Mapping[str, Owned[BandPolicySpec]]
     backends: Mapping[str, Owned[BackendSpec]]
     resources: Mapping[str, Owned[ResourceSpec]]
@@ -255,6 +257,7 @@ def load_registry(
             "aitk_failure_catalogues", FailureCatalogueSpec, lambda spec: spec.name
         ),
         sinks=builder.collect("aitk_sinks", SinkSpec, lambda spec: spec.kind),
+        services=builder.collect("aitk_services", ServiceSpec, lambda spec: spec.name),
         band_policies=builder.collect("aitk_band_policies", BandPolicySpec, lambda spec: spec.id),
         backends=builder.collect("aitk_backends", BackendSpec, lambda spec: spec.kind),
         resources=builder.collect("aitk_resources", ResourceSpec, lambda spec: spec.uri),

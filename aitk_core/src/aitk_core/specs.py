@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager
 from importlib import import_module
 from importlib.resources.abc import Traversable
-from typing import Any, Final, Generic, Literal, Protocol, TypeAlias, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Final, Generic, Literal, Protocol, TypeAlias, TypeVar, cast
 
 from attrs import Attribute, field, frozen, has  # noqa: TC002 - attrs reads annotations
 from attrs.validators import optional
@@ -16,10 +16,13 @@ from attrs.validators import optional
 from aitk_core.arguments import input_schema_of
 from aitk_core.backend.protocol import Backend
 from aitk_core.errors import InvalidSpecError
-from aitk_core.protocols import BandPolicy, ToolContext
+from aitk_core.protocols import BandPolicy, ServiceContext, ToolContext
 from aitk_core.proving.cases import ProofCase
 from aitk_core.records.findings import Analysis, Finding
 from aitk_core.records.results import JsonObject, PromptMessage, ResourceContent, ToolResult
+
+if TYPE_CHECKING:
+    from aitk_core.records.alerts import AlertMessage
 
 T_co = TypeVar("T_co", covariant=True)
 
@@ -176,8 +179,17 @@ class FailureCatalogueSpec:
 class Sink(Protocol):
     """Sends alerts somewhere."""
 
-    async def deliver(self, alert: JsonObject) -> None:
-        """Hand over one alert or raise."""
+    async def deliver(self, message: AlertMessage) -> None:
+        """Hand over one message, or raise.
+
+        It may be cancelled at its deadline. What it sent before counts as not sent, so the same
+        `message_id` may come again.
+
+        Raises:
+            DeliveryRefusedError: It will never be taken there.
+            DeliveryError: Not now; `not_before` in its details is heeded. Any other exception
+                counts as one without a time.
+        """
         ...
 
 
@@ -186,8 +198,28 @@ class SinkSpec:
     """A kind of alert destination, such as `file` or `webhook`."""
 
     kind: str = field(validator=_matches(_WORD))
-    open: Lazy[Callable[[str], AbstractAsyncContextManager[Sink]]] = field(validator=_lazy)
-    """Called with the destination the user gave."""
+    open: Lazy[Callable[[str, ToolContext], AbstractAsyncContextManager[Sink]]] = field(
+        validator=_lazy
+    )
+    """Called with the destination that the settings or the user gave, for each message.
+
+    Raises `InvalidArgumentsError` for a destination that is none: that is also how a destination
+    is checked before anything is sent, so opening sends nothing.
+    """
+    shows_charts: bool = False
+    """Whether it does anything with a message's chart, which is drawn only then."""
+
+
+@frozen(kw_only=True)
+class ServiceSpec:
+    """Work that goes on as long as a server runs, apart from any call."""
+
+    name: str = field(validator=_matches(_WORD))
+    run: Lazy[Callable[[ServiceContext], Awaitable[None]]] = field(validator=_lazy)
+    """Runs until it is cancelled; one that raises is started again after a while."""
+    interval_s: float = 30.0
+    """It beats at least this often; a server whose service was silent for two of these is not
+    healthy."""
 
 
 @frozen(kw_only=True)

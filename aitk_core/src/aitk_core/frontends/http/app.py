@@ -98,12 +98,27 @@ class Bridge:
         return state
 
     async def health(self, request: Request) -> Response:
-        """Answer that the process serves."""
+        """Answer that the process serves, and that the plugins' services are alive."""
         if self._settings.auth_for_health:
             self._guard.check(request.scope)
-        return answers.reply(
-            {"ok": True, "request_id": id_of(request.scope), **self._state_of_plugins()}
-        )
+        state = {"request_id": id_of(request.scope), **self._state_of_plugins()}
+        services = self._application.background.states()
+        if services:
+            state["services"] = {
+                s.name: {"ok": s.ok, "last_beat_s": s.last_beat_s, "failures": s.failures}
+                for s in services
+            }
+        stuck = [service.name for service in services if not service.ok]
+        if not stuck:
+            return answers.reply({"ok": True, **state})
+        # Red, so that whoever watches over this process starts it again.
+        error = {
+            "code": "SERVICE_STUCK",
+            "message": f"no sign of life from {', '.join(stuck)}",
+            "remedy": "the server's log has the details; start the server again",
+        }
+        body = {"ok": False, **state, "status": "unhealthy", "error": error}
+        return answers.reply(body, status=HTTPStatus.SERVICE_UNAVAILABLE)
 
     async def ready(self, request: Request) -> Response:
         """Answer whether the backend can be used."""
@@ -263,6 +278,7 @@ def build_app(
             stack.push_async_callback(bridge.readiness.close)
             if mcp is not None:
                 await stack.enter_async_context(mcp.run())
+            await stack.enter_async_context(application.background.running())
             yield
 
     app = Starlette(

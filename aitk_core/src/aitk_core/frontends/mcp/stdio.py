@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 import sys
+from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
 
 from mcp.server.stdio import stdio_server
@@ -28,7 +29,8 @@ async def serve(application: Application) -> None:
     if os.name == "posix":
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, stop.set)
-    async with application:
+    async with application, AsyncExitStack() as services:
+        await services.enter_async_context(application.background.running())
         server = build_server(application)
         async with stdio_server() as (read, write):
             serving = asyncio.ensure_future(
@@ -44,6 +46,7 @@ async def serve(application: Application) -> None:
                 return
             serving.cancel()
             await asyncio.gather(serving, return_exceptions=True)
+            await services.aclose()
             await application.__aexit__(None, None, None)
             sys.stderr.flush()
             os._exit(0)

@@ -1,0 +1,1 @@
+"""Alerts: kept in an outbox until they are delivered."""
