@@ -128,8 +128,10 @@ def test_any_text_is_refused_or_read_in_one_way(text: str) -> None:
 
     try:
         destination = parse_destination(text)
-    except InvalidUrlError as error:
-        assert not text.strip() or len(text) < 12 or text not in str(error)
+    except InvalidUrlError as refusal:
+        destination, said = None, str(refusal)
+    if destination is None:
+        assert not text.strip() or len(text) < 12 or text not in said
         return
     url = httpx.URL(text)
     assert (url.scheme, url.userinfo) == (destination.scheme, b"")
