@@ -126,6 +126,7 @@ def test_any_text_is_refused_or_read_in_one_way(text: str) -> None:
     """What is taken is read alike by httpx, which sends it."""
     import httpx
 
+    said = ""
     try:
         destination = parse_destination(text)
     except InvalidUrlError as refusal:

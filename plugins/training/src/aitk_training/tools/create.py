@@ -12,13 +12,14 @@ from aitk_core.configkeys.names import checked_name
 from aitk_core.convert import unstructure
 from aitk_core.errors import BackendError, ConflictError, InvalidArgumentsError, NotFoundError
 from aitk_core.records.results import ToolResult
+from aitk_core.services.modelfiles import FoundModel, find_model
 from aitk_training.configs.build import ConfigRequest, build_config
 from aitk_training.configs.describe import training_info
 from aitk_training.configs.paths_dotted import Change, apply_overrides
 from aitk_training.configs.validate import check_config
 from aitk_training.text import bullets, one_line
 from aitk_training.tools.configs import store_of
-from aitk_training.tools.models import FoundModel, check_flux_model, find_model
+from aitk_training.tools.models import check_flux_model
 from aitk_training.tools.outputs_configs import ConfigChange, CreatedConfig, ValueOrigin
 
 if TYPE_CHECKING:
