@@ -11,15 +11,13 @@ from aitk_core.backend.ids import checked_gpu_ids
 from aitk_core.backend.records import JobRow
 from aitk_core.convert import unstructure
 from aitk_core.errors import AitkError, ConflictError, InvalidArgumentsError
+from aitk_core.evidence.checkpoints import ResumePoint, checkpoints_of, resume_point
 from aitk_core.records.results import ToolResult
 from aitk_training.configs.validate import check_config
 from aitk_training.lifecycle import (
-    ResumePoint,
     changes_between,
-    checkpoints_of,
     half_done,
     queue_state,
-    resume_point,
     sharing_gpus,
     start_lock,
     status_word,

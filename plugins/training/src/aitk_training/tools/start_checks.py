@@ -12,8 +12,8 @@ from aitk_training.text import name_of, one_line
 
 if TYPE_CHECKING:
     from aitk_core.backend.records import JobRow
+    from aitk_core.evidence.checkpoints import Checkpoints, ResumePoint
     from aitk_training.arguments import StartTraining
-    from aitk_training.lifecycle import Checkpoints, ResumePoint
     from aitk_training.tools.outputs_configs import ConfigChange
 
 CHANGES_SHOWN: Final = 20

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 from aitk_core.convert import unstructure
 from aitk_core.errors import AitkError, BackendError, ConflictError
+from aitk_core.evidence.checkpoints import checkpoints_of, steps_at_risk
 from aitk_core.records.results import ToolResult
-from aitk_training.lifecycle import checkpoints_of, half_done, status_word, steps_at_risk
+from aitk_training.lifecycle import half_done, status_word
 from aitk_training.status import look_at
 from aitk_training.text import bullets, name_of, one_line
 from aitk_training.tools.outputs_jobs import StoppedTraining
@@ -16,10 +17,10 @@ from aitk_training.tools.outputs_jobs import StoppedTraining
 if TYPE_CHECKING:
     from aitk_core.backend.protocol import Backend
     from aitk_core.backend.records import JobRow
+    from aitk_core.evidence.checkpoints import Checkpoints
     from aitk_core.evidence.liveness import Liveness
     from aitk_core.protocols import ToolContext
     from aitk_training.arguments import StopTraining
-    from aitk_training.lifecycle import Checkpoints
 
 _OBSERVE_S: Final = 3.0
 """Ours: a second look before a row is called stuck."""
