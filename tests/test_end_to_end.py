@@ -79,6 +79,7 @@ def calls(job_id: str, datasets: str, suffix: str) -> Calls:
         ("list-configs", {}),
         ("get-config", {"name": name}),
         ("get-training-info", {"name": name}),
+        ("validate-training-config", {"config_name": name}),
         ("start-training", {"config_name": name}),
         ("stop-training", {"job_id": "<started>"}),
     ]
@@ -117,6 +118,9 @@ def check(answers: Mapping[str, Any], registry: Registry, suffix: str) -> None:
     assert looked["scan"]["scanned_images"] == looked["scan"]["found_images"] > 0
     assert answers["auto-improve-dataset"]["applied"] is False
     assert (looked["dataset"]["source"], looked["dataset"]["job"]) == ("config", f"e2e-{suffix}")
+    checked = answers["validate-training-config"]
+    assert checked["valid"] is True
+    assert checked["summary"]["dataset_checked"] is True
     names = {job["name"] for job in answers["list-training-jobs"]["jobs"]}
     assert "e2e" in names
     assert answers["get-config"]["config"]["config"]["name"] == f"e2e-{suffix}"

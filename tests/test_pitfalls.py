@@ -17,7 +17,7 @@ LAST: Final = 131
 GUARDED: Final = "belongs to run-training-with-guardrails: "
 PLANNED: Final = "belongs to recommend-training-plan: "
 EXPORT: Final = "belongs to export: "
-ALERTS: Final = "belongs to alerts: "
+ALERTS: Final = "belongs to alert-routing: "
 COMFYUI: Final = "belongs to comfyui: "
 PARTS: Final = (GUARDED, PLANNED, EXPORT, ALERTS, COMFYUI)
 
