@@ -63,6 +63,7 @@ class _Running:
 
     owned: Owned[ServiceSpec]
     owner: str
+    frontend: str
     open_tools: Callable[[str], CallContext]
     clock: Callable[[], float]
     beaten: float = field(init=False)
@@ -120,17 +121,26 @@ class Background:
         self._services: dict[str, _Running] = {}
 
     @asynccontextmanager
-    async def running(self, *, settle_s: float = _SETTLE_S) -> AsyncIterator[None]:
+    async def running(
+        self, frontend: str = "http", *, settle_s: float = _SETTLE_S
+    ) -> AsyncIterator[None]:
         """Keep the services running while entered.
 
         Args:
+            frontend: What the server runs for: `stdio`, `http`, or a command's name.
             settle_s: Before their code is imported.
         """
         clock = asyncio.get_running_loop().time
         # A host name and a number of a process come again; the random part does not.
         owner = f"{socket.gethostname()[:60]}:{os.getpid()}:{secrets.token_hex(4)}"
         self._services = {
-            name: _Running(owned=owned, owner=owner, open_tools=self._tools, clock=clock)
+            name: _Running(
+                owned=owned,
+                owner=owner,
+                frontend=frontend,
+                open_tools=self._tools,
+                clock=clock,
+            )
             for name, owned in self._dispatcher.registry.services.items()
         }
         tasks = [

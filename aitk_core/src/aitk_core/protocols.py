@@ -313,6 +313,11 @@ class ServiceContext(Protocol):
         """Return a name for this run of this server, unlike any other's."""
         ...
 
+    @property
+    def frontend(self) -> str:
+        """Return what the server runs for: `stdio` ends with its client, others go on."""
+        ...
+
     def tools(self) -> ToolContext:
         """Return what a call may reach, under the server's own policy and without a deadline."""
         ...

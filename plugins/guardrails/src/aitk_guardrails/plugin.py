@@ -5,8 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from aitk_core.hookspecs import hookimpl
-from aitk_core.specs import Lazy, ToolSpec
-from aitk_guardrails.arguments import ValidateTrainingConfig
+from aitk_core.specs import CommandSpec, Lazy, ServiceSpec, SettingsSpec, ToolSpec
+from aitk_guardrails.arguments import (
+    EndWatch,
+    GuardTrainingJob,
+    InspectWatch,
+    ListWatches,
+    RunTrainingWithGuardrails,
+    ValidateTrainingConfig,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -15,7 +22,12 @@ if TYPE_CHECKING:
 
 @hookimpl
 def aitk_tools() -> Iterable[ToolSpec]:
-    """Declare the tools before a run."""
+    """Declare the tools before a run, and those that watch one."""
+    yield from _before()
+    yield from _watched()
+
+
+def _before() -> Iterable[ToolSpec]:
     yield ToolSpec(
         name="validate-training-config",
         title="Check a config before it runs",
@@ -29,6 +41,92 @@ def aitk_tools() -> Iterable[ToolSpec]:
         handler=Lazy("aitk_guardrails.tools.validate:validate_training_config"),
         hint="Before a run: validate-training-config.",
     )
+
+
+def _watched() -> Iterable[ToolSpec]:
+    yield ToolSpec(
+        name="run-training-with-guardrails",
+        title="Train under watch",
+        description=(
+            "Validates a saved config, starts it, and watches the run until it ends, also after "
+            "this call: NaN, divergence, repeated OOM, stall, collapse of speed, limits of hours, "
+            "steps and cost stop it; others warn. Each stop is verified."
+        ),
+        arguments=RunTrainingWithGuardrails,
+        contract="run-training-with-guardrails.v1",
+        handler=Lazy("aitk_guardrails.tools.guard:run_training_with_guardrails"),
+        read_only=False,
+        # It may stop the run, and with `replace_config` replaces what the job stored.
+        destructive=True,
+        idempotent=False,
+        hint="To train overnight: run-training-with-guardrails, later inspect-watch.",
+    )
+    yield ToolSpec(
+        name="guard-training-job",
+        title="Watch a job",
+        description=(
+            "Watches a job that runs or waits already, until it ends, with the rules of "
+            "run-training-with-guardrails."
+        ),
+        arguments=GuardTrainingJob,
+        contract="guard-training-job.v1",
+        handler=Lazy("aitk_guardrails.tools.guard:guard_training_job"),
+        read_only=False,
+        destructive=True,
+        idempotent=False,
+    )
+    yield ToolSpec(
+        name="list-watches",
+        title="Watched runs",
+        description="Lists the runs under watch, and who watches.",
+        arguments=ListWatches,
+        contract="list-watches.v1",
+        handler=Lazy("aitk_guardrails.tools.watches:list_watches"),
+    )
+    yield ToolSpec(
+        name="inspect-watch",
+        title="A watch whole",
+        description=(
+            "Shows a watch: its rules with their false-alarm rates, what it saw, decided and "
+            "told, and how a run that it stopped could go on safely."
+        ),
+        arguments=InspectWatch,
+        contract="inspect-watch.v1",
+        handler=Lazy("aitk_guardrails.tools.watches:inspect_watch"),
+    )
+    yield ToolSpec(
+        name="end-watch",
+        title="End a watch",
+        description="Ends a watch. The run is left as it is, and nobody looks after it any more.",
+        arguments=EndWatch,
+        contract="end-watch.v1",
+        handler=Lazy("aitk_guardrails.tools.watches:end_watch"),
+        read_only=False,
+    )
+
+
+@hookimpl
+def aitk_services() -> Iterable[ServiceSpec]:
+    """Declare the service that looks after watches in every server."""
+    yield ServiceSpec(name="watches", run=Lazy("aitk_guardrails.watch.service:serve"))
+
+
+@hookimpl
+def aitk_commands() -> Iterable[CommandSpec]:
+    """Declare `aitk watch`."""
+    yield CommandSpec(
+        name="watch",
+        summary="Watch runs without a client.",
+        run=Lazy("aitk_guardrails.command:watch"),
+    )
+
+
+@hookimpl
+def aitk_settings() -> Iterable[SettingsSpec]:
+    """Declare how watches outlive their client."""
+    from aitk_guardrails.settings import WatchSettings
+
+    yield SettingsSpec(section="watch", record=WatchSettings)
 
 
 @hookimpl

@@ -30,7 +30,7 @@ async def serve(application: Application) -> None:
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, stop.set)
     async with application, AsyncExitStack() as services:
-        await services.enter_async_context(application.background.running())
+        await services.enter_async_context(application.background.running("stdio"))
         server = build_server(application)
         async with stdio_server() as (read, write):
             serving = asyncio.ensure_future(

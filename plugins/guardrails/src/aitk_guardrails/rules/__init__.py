@@ -1,0 +1,1 @@
+"""What ends or warns of a run: rules on one reading and what was kept of those before."""

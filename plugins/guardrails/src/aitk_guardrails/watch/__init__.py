@@ -1,0 +1,1 @@
+"""Watches: kept in the store, owned under leases, looked through until the run ends."""
