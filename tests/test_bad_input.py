@@ -35,6 +35,8 @@ OF_A_JOB = [
     for name in READING
     if "job_id" in REGISTRY.tools[name].spec.input_schema.get("properties", {})
 ]
+NEEDS_MORE = frozenset({"inspect-dataset", "inspect-watch"})
+"""A folder, or a watch, beside the job."""
 NO_PROPERTY = "no_such_argument"
 IDS = (
     "../x",
@@ -341,7 +343,7 @@ def test_a_log_of_200_mb_is_read_in_bounded_memory_and_answered(
     assert peak < 120 * 1024 * 1024
 
 
-@pytest.mark.parametrize("name", [name for name in OF_A_JOB if name != "inspect-dataset"])
+@pytest.mark.parametrize("name", [name for name in OF_A_JOB if name not in NEEDS_MORE])
 @pytest.mark.parametrize(
     "run",
     [

@@ -82,7 +82,43 @@ def calls(job_id: str, datasets: str, suffix: str) -> Calls:
         ("validate-training-config", {"config_name": name}),
         ("start-training", {"config_name": name}),
         ("stop-training", {"job_id": "<started>"}),
+        (
+            "create-training-config",
+            {
+                "name": f"{name}-guarded",
+                "clone_job_id": job_id,
+                "steps": 4000,
+                "overrides": {"config.process.0.sandbox": {"step_delay_s": 0.05}},
+            },
+        ),
+        (
+            "run-training-with-guardrails",
+            {
+                "config_name": f"{name}-guarded",
+                "monitor_seconds": 3,
+                "poll_interval_seconds": 2,
+                "min_free_disk_gb": 0,
+            },
+        ),
+        ("list-watches", {}),
+        ("inspect-watch", {"job_id": "<guarded>"}),
+        ("end-watch", {"watch_id": "<watch>"}),
+        ("guard-training-job", {"job_id": "<guarded>", "max_steps": 100000}),
+        ("stop-training", {"job_id": "<guarded>"}),
     ]
+
+
+def filled(arguments: dict[str, Any], answers: Mapping[str, Any]) -> dict[str, Any]:
+    """Put what earlier answers named in place of its stand-in."""
+    known = {
+        "<started>": lambda: answers["start-training"]["job_id"],
+        "<guarded>": lambda: answers["run-training-with-guardrails"]["job_id"],
+        "<watch>": lambda: answers["run-training-with-guardrails"]["watch"]["watch_id"],
+    }
+    return {
+        name: known[value]() if isinstance(value, str) and value in known else value
+        for name, value in arguments.items()
+    }
 
 
 def folders(run: Any) -> dict[str, str]:
@@ -94,9 +130,7 @@ async def over_mcp(client: mcp.Client, work: Calls) -> dict[str, Any]:
     """Run the calls; every answer fits its schema, which the SDK's client checks."""
     answers: dict[str, Any] = {}
     for tool, arguments in work:
-        if arguments.get("job_id") == "<started>":
-            arguments["job_id"] = answers["start-training"]["job_id"]
-        result: Any = await client.call_tool(tool, arguments)
+        result: Any = await client.call_tool(tool, filled(arguments, answers))
         assert not result.is_error, f"{tool}: {result.content[0].text}"
         assert result.content[0].text
         answers[tool] = result.structured_content
@@ -121,6 +155,13 @@ def check(answers: Mapping[str, Any], registry: Registry, suffix: str) -> None:
     checked = answers["validate-training-config"]
     assert checked["valid"] is True
     assert checked["summary"]["dataset_checked"] is True
+    guarded = answers["run-training-with-guardrails"]
+    assert guarded["status"] == "monitor_window_complete"
+    assert guarded["monitor"]["snapshots"][-1]["status"] == "running"
+    assert [each["job_id"] for each in answers["list-watches"]["watches"]] == [guarded["job_id"]]
+    assert answers["inspect-watch"]["guardrails"]["poll_interval_seconds"] == 2
+    assert answers["end-watch"]["ended_as"] == "ended_by_request"
+    assert answers["guard-training-job"]["job_id"] == guarded["job_id"]
     names = {job["name"] for job in answers["list-training-jobs"]["jobs"]}
     assert "e2e" in names
     assert answers["get-config"]["config"]["config"]["name"] == f"e2e-{suffix}"
@@ -169,9 +210,7 @@ def test_every_tool_over_the_bridge(tmp_path: Path, registry: Registry) -> None:
             address = await stack.enter_async_context(server)
             client = await stack.enter_async_context(httpx.AsyncClient(timeout=60))
             for tool, arguments in calls(run.job_id, run.datasets_folder, "bridge"):
-                if arguments.get("job_id") == "<started>":
-                    arguments["job_id"] = answers["start-training"]["job_id"]
-                body = {"name": tool, "arguments": arguments}
+                body = {"name": tool, "arguments": filled(arguments, answers)}
                 answer = await client.post(f"{address}/mcp/tool", json=body)
                 assert answer.status_code == 200, answer.text
                 envelope = json.loads(answer.content)

@@ -14,12 +14,11 @@ from aitk_core.registry import load_registry
 ROOT: Final = Path(__file__).parents[1]
 LAST: Final = 131
 
-GUARDED: Final = "belongs to run-training-with-guardrails: "
 PLANNED: Final = "belongs to recommend-training-plan: "
 EXPORT: Final = "belongs to export: "
 ALERTS: Final = "belongs to alert-routing: "
 COMFYUI: Final = "belongs to comfyui: "
-PARTS: Final = (GUARDED, PLANNED, EXPORT, ALERTS, COMFYUI)
+PARTS: Final = (PLANNED, EXPORT, ALERTS, COMFYUI)
 
 PITFALLS: Final[dict[int, str]] = {
     # A. Verdicts without evidence
@@ -60,15 +59,15 @@ PITFALLS: Final[dict[int, str]] = {
     34: PLANNED + "goals are matched by words",
     35: "test_pitfall_35_numbers_are_not_dug_out_of_free_text",
     # C. Guardrails and monitoring
-    36: GUARDED + "throughput that collapses",
-    37: GUARDED + "a watch outlives its call",
+    36: "test_pitfall_36_throughput_that_collapses_fires_after_the_configured_number_of_polls",
+    37: "test_pitfall_37_44_the_call_answers_before_its_limit_and_the_watch_goes_on",
     38: "test_pitfall_38_what_an_earlier_run_left_in_the_log_is_not_held_against_this_one",
-    39: GUARDED + "no stop for words of a file name",
-    40: GUARDED + "no stall clock while a job waits",
-    41: GUARDED + "blindness is reported",
-    42: GUARDED + "single failures are survived",
-    43: GUARDED + "a stop that fails is tried again",
-    44: GUARDED + "no sleep past the deadline",
+    39: "test_pitfall_39_words_of_a_file_name_or_a_prompt_stop_nothing",
+    40: "test_pitfall_40_a_job_that_waits_has_no_stall_clock",
+    41: "test_pitfall_41_a_watch_that_sees_nothing_says_so_once_and_when_it_sees_again",
+    42: "test_pitfall_42_a_log_that_is_junk_costs_that_look_its_log_only",
+    43: "test_pitfall_43_a_stop_that_fails_is_tried_again_and_told",
+    44: "test_pitfall_37_44_the_call_answers_before_its_limit_and_the_watch_goes_on",
     45: "test_pitfall_45_a_job_that_is_active_is_left_alone",
     46: "test_pitfall_46_another_config_of_the_same_job_name_is_refused_with_its_differences",
     47: "test_pitfall_47_the_queue_of_the_jobs_own_gpus_is_started",

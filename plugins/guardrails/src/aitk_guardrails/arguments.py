@@ -21,27 +21,27 @@ class ValidateTrainingConfig:
     config: dict[str, Any] | str | None = arg(
         None, description="The config itself: an object, or JSON or YAML text; wins over the name."
     )
-    name: str | None = arg(None, description="Of a draft: job name.", **_NAME)
+    name: str | None = arg(None, description="Draft: job name.", **_NAME)
     model_name: str | None = arg(
-        None, description="Of a draft: Hub id, path, or file below the model roots.", **_TEXT
+        None, description="Draft: Hub id, path, or file below the model roots.", **_TEXT
     )
-    dataset_path: str | None = arg(None, description="Of a draft: dataset folder.", **_TEXT)
+    dataset_path: str | None = arg(None, description="Draft: dataset folder.", **_TEXT)
     arch: str | None = arg(
-        None, description="Of a draft: backend architecture id; default: by model.", max_length=64
+        None, description="Draft: backend architecture id; default: by model.", max_length=64
     )
-    resolution: int = arg(512, description="Of a draft: pixels.")
-    batch_size: int = arg(1, description="Of a draft.")
-    steps: int = arg(1000, description="Of a draft.")
-    learning_rate: float = arg(0.0002, description="Of a draft.")
-    rank: int = arg(16, description="Of a draft.")
-    alpha: int = arg(16, description="Of a draft.")
-    low_vram: bool = arg(True, description="Of a draft.")
-    trigger_word: str | None = arg(None, description="Of a draft.", max_length=200)
+    resolution: int = arg(512, description="Draft: pixels.")
+    batch_size: int = arg(1, description="Draft.")
+    steps: int = arg(1000, description="Draft.")
+    learning_rate: float = arg(0.0002, description="Draft.")
+    rank: int = arg(16, description="Draft.")
+    alpha: int = arg(16, description="Draft.")
+    low_vram: bool = arg(True, description="Draft.")
+    trigger_word: str | None = arg(None, description="Draft.", max_length=200)
     test_prompts: tuple[str, ...] = arg(
-        (), description="Of a draft: sample prompts.", max_items=100, items={"max_length": 4000}
+        (), description="Draft: sample prompts.", max_items=100, items={"max_length": 4000}
     )
-    use_wandb: bool = arg(False, description="Of a draft.")
-    disable_sampling: bool = arg(False, description="Of a draft.")
+    use_wandb: bool = arg(False, description="Draft.")
+    disable_sampling: bool = arg(False, description="Draft.")
     check_dataset: bool = arg(True, description="Look into the dataset folders.")
     max_dataset_files: int = arg(2000, description="Pictures looked at per folder.", **_FILES)
 
@@ -50,45 +50,20 @@ class ValidateTrainingConfig:
 class _Guarded:
     """What a watch is asked to do."""
 
-    stop_on_nan: bool = arg(True, description="Stop when the loss is no number.")
-    stop_on_repeated_oom: bool = arg(True, description="Stop when memory runs out too often.")
-    stop_on_stalled_progress: bool = arg(True, description="Stop when it stands still.")
-    stop_on_throughput_collapse: bool = arg(True, description="Stop when it crawls.")
-    oom_threshold: int = arg(
-        3, description="Times that memory may run out.", minimum=1, maximum=100
-    )
-    stall_window_seconds: int = arg(
-        120,
-        description="Silence before it counts as stalled; never less than a healthy run shows.",
-        minimum=10,
-        maximum=3600,
-    )
-    min_step_delta: int = arg(
-        1, description="Steps that count as progress.", minimum=1, maximum=1000
-    )
-    throughput_floor_iter_per_sec: float = arg(
-        0.02, description="Steps per second at which it crawls.", minimum=0
-    )
-    low_speed_consecutive_polls: int = arg(
-        2, description="Looks in a row at or below the floor.", minimum=1, maximum=20
-    )
     rules: dict[str, Any] | None = arg(
         None,
         description="off, warn or stop by rule (nan, divergence, oom, stall, throughput, "
-        "slow_down, overfitting, disk, process_gone, hours, steps, cost) or by the code of any "
-        "finding.",
+        "slow_down, overfitting, disk, process_gone, hours, steps, cost) or finding code.",
     )
     overfitting_margin: float = arg(
-        0.05, description="Share above the lowest validation loss.", minimum=0, maximum=10
+        0.05, description="Rise of the validation loss, share.", minimum=0, maximum=10
     )
-    min_free_disk_gb: float = arg(5.0, description="Free space to warn below.", minimum=0)
-    max_hours: float | None = arg(None, description="Stop after so long.", exclusive_minimum=0)
-    max_steps: int | None = arg(None, description="Stop at this step.", minimum=1)
-    cost_per_hour: float | None = arg(None, description="In your currency.", minimum=0)
-    max_cost: float | None = arg(None, description="Stop when so much is spent.", minimum=0)
-    repair_stuck: bool = arg(
-        False, description="Free the row of a run that hangs and does not stop."
-    )
+    min_free_disk_gb: float = arg(5.0, description="Warn below.", minimum=0)
+    max_hours: float | None = arg(None, description="Stop then.", exclusive_minimum=0)
+    max_steps: int | None = arg(None, description="Stop there.", minimum=1)
+    cost_per_hour: float | None = arg(None, description="Your currency.", minimum=0)
+    max_cost: float | None = arg(None, description="Stop then.", minimum=0)
+    repair_stuck: bool = arg(False, description="Free the row of a run that hangs.")
     poll_interval_seconds: int = arg(10, description="Between looks.", minimum=2, maximum=300)
 
 
@@ -96,28 +71,29 @@ class _Guarded:
 class RunTrainingWithGuardrails(_Guarded):
     """Arguments of run-training-with-guardrails."""
 
-    config_name: str = arg(description="Saved config from list-configs.", **_NAME)
-    check_dataset: bool = arg(True, description="Look into the dataset folders.")
-    max_dataset_files: int = arg(2000, description="Pictures looked at per folder.", **_FILES)
-    block_on_validation_fail: bool = arg(True, description="Do not start a config with errors.")
+    config_name: str = arg(description="Saved config.", **_NAME)
+    check_dataset: bool = arg(True, description="Look into datasets.")
+    max_dataset_files: int = arg(2000, description="Per folder.", **_FILES)
+    block_on_validation_fail: bool = arg(True, description="Never start with errors.")
     monitor_seconds: int = arg(
-        120,
-        description="How long this call waits and tells; the watch goes on until the run ends.",
-        minimum=0,
-        maximum=3600,
+        120, description="This call waits so long; the watch goes on.", minimum=0, maximum=3600
     )
-    gpu_ids: str | None = arg(
-        None, description="GPUs such as '0' or '0,1'.", min_length=1, max_length=255
+    stop_on_nan: bool = arg(True, description="When the loss is no number.")
+    stop_on_repeated_oom: bool = arg(True, description="When memory runs out often.")
+    stop_on_stalled_progress: bool = arg(True, description="When it stands still.")
+    stop_on_throughput_collapse: bool = arg(True, description="When it crawls.")
+    oom_threshold: int = arg(3, description="Times.", minimum=1, maximum=100)
+    stall_window_seconds: int = arg(
+        120, description="Or what the phase allows, if more.", minimum=10, maximum=3600
     )
-    resume: bool = arg(False, description="Go on from the newest checkpoint of an earlier run.")
-    replace_config: bool = arg(
-        False, description="Replace the config stored in a job of that name where it differs."
-    )
+    min_step_delta: int = arg(1, description="Counts as progress.", minimum=1, maximum=1000)
+    throughput_floor_iter_per_sec: float = arg(0.02, description="Steps/s.", minimum=0)
+    low_speed_consecutive_polls: int = arg(2, description="In a row.", minimum=1, maximum=20)
+    gpu_ids: str | None = arg(None, description="Such as '0,1'.", min_length=1, max_length=255)
+    resume: bool = arg(False, description="Go on from the newest checkpoint.")
+    replace_config: bool = arg(False, description="Replace the job's stored config.")
     log_lines: int | None = arg(
-        None,
-        description="Kept for the contract: the log is read on from where the last look ended.",
-        minimum=100,
-        maximum=20_000,
+        None, description="Unused: all new lines are read.", minimum=100, maximum=20_000
     )
 
 

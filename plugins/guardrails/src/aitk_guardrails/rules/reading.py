@@ -33,7 +33,7 @@ class Reading:
     oom_count: int | None = None
     """Messages of this launch that memory ran out; None where the log was not read."""
     iter_per_sec: float | None = None
-    """Of the newest steps; falls with the silence after the last one."""
+    """Of the newest steps; None while it does not train."""
     free_disk_bytes: int | None = None
     running_s: float | None = None
     """Seconds since the launch; None while it waits."""

@@ -11,7 +11,7 @@ from attrs import evolve, fields
 from aitk_core.errors import AitkError, ConflictError, InvalidArgumentsError
 from aitk_core.records.results import ToolResult
 from aitk_guardrails.arguments import ValidateTrainingConfig
-from aitk_guardrails.report.watches import line_of, triggered_json, watch_details
+from aitk_guardrails.report.watches import line_of, triggered_json, watch_json
 from aitk_guardrails.rules.judge import check_rules
 from aitk_guardrails.rules.memory import Memory
 from aitk_guardrails.rules.settings import Guardrails
@@ -148,15 +148,17 @@ async def guard_training_job(arguments: GuardTrainingJob, context: ToolContext) 
         )
     watch, _ = await _drive(store, watch, context, 0.0, once=True)
     home = await home_of(store, context, may_start=True)
-    data = watch_details(watch, [], [], None, context.now()) | {"home": home}
+    data = watch_json(watch, context.now()) | {"home": home}
     return ToolResult(data=data, summary=f"{line_of(watch)} {home['note']}.")
 
 
 def _guardrails(arguments: Any) -> Guardrails:
     check_rules(arguments.rules or {})
-    names = {each.name for each in fields(Guardrails)} - {"rules"}
-    values = {name: getattr(arguments, name) for name in names}
-    if values["max_cost"] is not None and values["cost_per_hour"] is None:
+    names = {each.name for each in fields(Guardrails)} & {
+        each.name for each in fields(type(arguments))
+    }
+    values = {name: getattr(arguments, name) for name in names - {"rules"}}
+    if arguments.max_cost is not None and arguments.cost_per_hour is None:
         message = "max_cost needs cost_per_hour"
         raise InvalidArgumentsError(
             message,

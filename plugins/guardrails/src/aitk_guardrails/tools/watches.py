@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from aitk_core.backend.ids import checked_job_id
 from aitk_core.errors import InvalidArgumentsError, NotFoundError
 from aitk_core.records.results import ToolResult
 from aitk_guardrails.report.watches import line_of, watch_details, watch_json
@@ -44,6 +45,7 @@ async def inspect_watch(arguments: InspectWatch, context: ToolContext) -> ToolRe
     Raises:
         InvalidArgumentsError: Neither watch_id nor job_id is given.
         NotFoundError: There is no such watch.
+        JobNotFoundError: There is no such job.
     """
     store = WatchStore(context.store)
     watch = await _found(store, arguments, context)
@@ -89,7 +91,10 @@ async def _found(store: WatchStore, arguments: InspectWatch, context: ToolContex
     if arguments.watch_id is not None:
         watch = await context.run(store.get, arguments.watch_id)
     else:
-        watch = await context.run(store.of_job, str(arguments.job_id))
+        job_id = checked_job_id(str(arguments.job_id))
+        watch = await context.run(store.of_job, job_id)
+        if watch is None:
+            await context.backend.job(job_id)  # an unknown job is another fault
     if watch is None:
         raise _missing(arguments.watch_id or str(arguments.job_id))
     return watch

@@ -286,6 +286,13 @@ def _blind(watch: Watch, now: float, code: str) -> dict[str, Any]:
     }
 
 
+def _saved_text(step: int | None, lost: int | None) -> str:
+    if step is None:
+        return ""
+    newest = f"newest checkpoint at step {step}" if step else "there is no checkpoint"
+    return f"; {newest}, {lost} steps are lost" if lost else f"; {newest}"
+
+
 _ENDINGS: Final = {
     "completed": ("RUN_COMPLETED", "info"),
     "stopped": ("RUN_STOPPED", "info"),
@@ -321,8 +328,7 @@ def _stopped(watch: Watch, reading: Reading, *, verified: bool) -> dict[str, Any
         "RUN_STOPPED_BY_GUARDRAIL",
         "critical",
         f"the run was stopped because of {stop['code']}: the row says {reading.status}, {how}"
-        + (f"; newest checkpoint at step {saved}" if saved is not None else "")
-        + (f", {lost} steps after it are lost" if lost else ""),
+        + _saved_text(saved, lost),
         reading.at,
         evidence={
             "code": stop["code"],

@@ -21,8 +21,9 @@ if TYPE_CHECKING:
     from aitk_core.protocols import Outcomes, ToolContext
     from aitk_guardrails.rules.memory import Memory
 
-_NEWEST: Final = 10
-"""Ours: gaps between steps whose median is the speed now; a pause for a sample moves it little."""
+_NEWEST: Final = 5
+"""Ours: gaps between steps whose median is the speed now: a pause for a sample does not move it.
+A run that stands still has no speed; that is for the stall."""
 _MEMORY: Final = "memory"
 """Category of failures in the catalogues."""
 
@@ -174,9 +175,8 @@ def _iter_per_sec(evidence: RunEvidence, alive: Liveness) -> float | None:
     per_step = gaps_of(times, np.asarray(loss.steps[-4 * _NEWEST :])).per_step_s[-_NEWEST:]
     if not len(per_step):
         return None
-    slowest = median_of(per_step)
-    silence = alive.silence_s
-    return 1 / max(slowest, silence or 0.0) if slowest > 0 else None
+    middle = median_of(per_step)
+    return 1 / middle if middle > 0 else None
 
 
 def _validation_rise(evidence: RunEvidence) -> float | None:
