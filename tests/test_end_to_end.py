@@ -80,6 +80,7 @@ def calls(job_id: str, datasets: str, suffix: str) -> Calls:
         ("get-config", {"name": name}),
         ("get-training-info", {"name": name}),
         ("validate-training-config", {"config_name": name}),
+        ("recommend-training-plan", {"goal": "a cat", "config_name": name}),
         ("start-training", {"config_name": name}),
         ("stop-training", {"job_id": "<started>"}),
         (
@@ -162,6 +163,9 @@ def check(answers: Mapping[str, Any], registry: Registry, suffix: str) -> None:
     assert answers["inspect-watch"]["guardrails"]["poll_interval_seconds"] == 2
     assert answers["end-watch"]["ended_as"] == "ended_by_request"
     assert answers["guard-training-job"]["job_id"] == guarded["job_id"]
+    planned = answers["recommend-training-plan"]["plan"]
+    assert planned["recommended_plan"]["profile"] == "balanced"
+    assert len(planned["alternative_plans"]) == 3
     names = {job["name"] for job in answers["list-training-jobs"]["jobs"]}
     assert "e2e" in names
     assert answers["get-config"]["config"]["config"]["name"] == f"e2e-{suffix}"

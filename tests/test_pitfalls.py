@@ -56,7 +56,7 @@ PITFALLS: Final[dict[int, str]] = {
     31: "test_pitfall_31_a_hundred_redraws_are_one_line_and_leave_room_for_history",
     32: "test_pitfall_32_japanese_captions_are_neither_empty_nor_short",
     33: "test_pitfall_33_latin1_and_utf16_captions_are_read_as_what_they_are",
-    34: PLANNED + "goals are matched by words",
+    34: "test_pitfall_34_goals_are_matched_by_words",
     35: "test_pitfall_35_numbers_are_not_dug_out_of_free_text",
     # C. Guardrails and monitoring
     36: "test_pitfall_36_throughput_that_collapses_fires_after_the_configured_number_of_polls",
@@ -140,7 +140,7 @@ PITFALLS: Final[dict[int, str]] = {
     109: EXPORT + "which checkpoint is chosen",
     110: EXPORT + "ids in place of paths",
     111: "test_pitfall_111_info_comes_from_the_config_without_metadata",
-    112: PLANNED + "plans from the user's own runs",
+    112: "test_pitfall_112_speed_comes_from_runs_of_this_machine_only",
     # I. Further proven items
     113: "test_pitfall_113_text_that_no_encoder_takes_is_replaced_and_answered",
     114: "test_pitfall_114_a_bad_body_is_400_in_the_envelope",

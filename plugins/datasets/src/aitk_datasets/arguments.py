@@ -79,15 +79,14 @@ class AutoImproveDataset:
     )
     empty_quarantine: str | None = arg(
         None,
-        description="Delete for good what the operation of this id keeps in its quarantine; it "
-        "cannot be undone after that. Without apply only what would be deleted is answered; with "
-        "apply its hash must be given as plan_hash.",
+        description="Delete for good what the operation of this id keeps in its quarantine; "
+        "without apply only shown, with apply its hash must be given as plan_hash.",
         **_NAME,
     )
     refuse_captions: bool = arg(
         False,
-        description="Take the captions away that were made from file names, and make none there "
-        "again; those edited since stay. Nothing else is planned or done.",
+        description="Take away captions that were made from file names and not edited since; "
+        "nothing else is done.",
     )
     trigger_word: str | None = arg(
         None, description="Put in front of generated captions; default: the job's.", **_NAME

@@ -19,16 +19,12 @@ class ValidateTrainingConfig:
 
     config_name: str | None = arg(None, description="Saved config from list-configs.", **_NAME)
     config: dict[str, Any] | str | None = arg(
-        None, description="The config itself: an object, or JSON or YAML text; wins over the name."
+        None, description="Object, or JSON or YAML text; wins over the name."
     )
     name: str | None = arg(None, description="Draft: job name.", **_NAME)
-    model_name: str | None = arg(
-        None, description="Draft: Hub id, path, or file below the model roots.", **_TEXT
-    )
+    model_name: str | None = arg(None, description="Draft: Hub id, path or file.", **_TEXT)
     dataset_path: str | None = arg(None, description="Draft: dataset folder.", **_TEXT)
-    arch: str | None = arg(
-        None, description="Draft: backend architecture id; default: by model.", max_length=64
-    )
+    arch: str | None = arg(None, description="Draft; default: by model.", max_length=64)
     resolution: int = arg(512, description="Draft: pixels.")
     batch_size: int = arg(1, description="Draft.")
     steps: int = arg(1000, description="Draft.")
@@ -130,3 +126,41 @@ class EndWatch:
     """Arguments of end-watch."""
 
     watch_id: str = arg(description="From list-watches. The run goes on, unwatched.", **_NAME)
+
+
+@frozen(kw_only=True)
+class RecommendTrainingPlan:
+    """Arguments of recommend-training-plan."""
+
+    goal: str = arg("", description="What is to be learnt.", max_length=4000)
+    base_model: str | None = arg(
+        None, description="Hub id, folder or file; wins over model_name.", **_TEXT
+    )
+    model_name: str | None = arg(None, description="Same.", **_TEXT)
+    arch: str | None = arg(None, description="Default: by the model's name.", max_length=64)
+    dataset_path: str | None = arg(None, description="As the backend sees it.", **_TEXT)
+    control_path: str | None = arg(
+        None, description="Control images, for models that edit.", **_TEXT
+    )
+    config_name: str | None = arg(
+        None,
+        description="Saved config for what is not given.",
+        min_length=1,
+        max_length=100,
+    )
+    time_budget_minutes: float | None = arg(
+        None,
+        description="Checked where runs here were measured.",
+        exclusive_minimum=0,
+        maximum=1_000_000,
+    )
+    target_vram_gb: float | None = arg(
+        None,
+        description="GiB; default: the first GPU's.",
+        exclusive_minimum=0,
+        maximum=10_000,
+    )
+    include_dataset_scan: bool = arg(True, description="Look at the dataset.")
+    max_dataset_files: int = arg(
+        2000, description="Pictures looked at.", minimum=100, maximum=20000
+    )

@@ -11,6 +11,7 @@ from aitk_guardrails.arguments import (
     GuardTrainingJob,
     InspectWatch,
     ListWatches,
+    RecommendTrainingPlan,
     RunTrainingWithGuardrails,
     ValidateTrainingConfig,
 )
@@ -39,7 +40,22 @@ def _before() -> Iterable[ToolSpec]:
         arguments=ValidateTrainingConfig,
         contract="validate-training-config.v1",
         handler=Lazy("aitk_guardrails.tools.validate:validate_training_config"),
+        text="json",
         hint="Before a run: validate-training-config.",
+    )
+    yield ToolSpec(
+        name="recommend-training-plan",
+        title="Plan a run",
+        description=(
+            "Proposes three configs, fast, balanced and quality, from goal, model, dataset, GPU "
+            "memory and time: each complete and free of errors, with the reason of every number, "
+            "memory and time as intervals, and what is unknown."
+        ),
+        arguments=RecommendTrainingPlan,
+        contract="recommend-training-plan.v1",
+        handler=Lazy("aitk_guardrails.tools.plan:recommend_training_plan"),
+        text="json",
+        hint="What to train with: recommend-training-plan.",
     )
 
 
@@ -55,6 +71,7 @@ def _watched() -> Iterable[ToolSpec]:
         arguments=RunTrainingWithGuardrails,
         contract="run-training-with-guardrails.v1",
         handler=Lazy("aitk_guardrails.tools.guard:run_training_with_guardrails"),
+        text="json",
         read_only=False,
         # It may stop the run, and with `replace_config` replaces what the job stored.
         destructive=True,
