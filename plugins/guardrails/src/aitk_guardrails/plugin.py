@@ -65,8 +65,8 @@ def _watched() -> Iterable[ToolSpec]:
         title="Train under watch",
         description=(
             "Validates a saved config, starts it, and watches the run until it ends, also after "
-            "this call: NaN, divergence, repeated OOM, stall, collapse of speed, limits of hours, "
-            "steps and cost stop it; others warn. Each stop is verified."
+            "this call. NaN, divergence, OOM, stall, crawling and limits stop it, verified; "
+            "others warn."
         ),
         arguments=RunTrainingWithGuardrails,
         contract="run-training-with-guardrails.v1",
@@ -104,8 +104,7 @@ def _watched() -> Iterable[ToolSpec]:
         name="inspect-watch",
         title="A watch whole",
         description=(
-            "Shows a watch: its rules with their false-alarm rates, what it saw, decided and "
-            "told, and how a run that it stopped could go on safely."
+            "Shows a watch: rules, what it saw, decided and told, and how to go on safely."
         ),
         arguments=InspectWatch,
         contract="inspect-watch.v1",
@@ -114,7 +113,7 @@ def _watched() -> Iterable[ToolSpec]:
     yield ToolSpec(
         name="end-watch",
         title="End a watch",
-        description="Ends a watch. The run is left as it is, and nobody looks after it any more.",
+        description="Ends a watch; the run is left as it is.",
         arguments=EndWatch,
         contract="end-watch.v1",
         handler=Lazy("aitk_guardrails.tools.watches:end_watch"),
