@@ -106,6 +106,9 @@ def calls(job_id: str, datasets: str, suffix: str) -> Calls:
         ("end-watch", {"watch_id": "<watch>"}),
         ("guard-training-job", {"job_id": "<guarded>", "max_steps": 100000}),
         ("stop-training", {"job_id": "<guarded>"}),
+        ("alert-rules", {"action": "list"}),
+        ("alert-routing", {"test": True, "destination": f"{suffix}.jsonl"}),
+        ("list-alerts", {"limit": 500}),
     ]
 
 
@@ -163,6 +166,9 @@ def check(answers: Mapping[str, Any], registry: Registry, suffix: str) -> None:
     assert answers["inspect-watch"]["guardrails"]["poll_interval_seconds"] == 2
     assert answers["end-watch"]["ended_as"] == "ended_by_request"
     assert answers["guard-training-job"]["job_id"] == guarded["job_id"]
+    assert answers["alert-routing"]["route_result"]["routed"] is True
+    told = [each for message in answers["list-alerts"]["messages"] for each in message["alerts"]]
+    assert "TEST_MESSAGE" in {each["code"] for each in told}
     planned = answers["recommend-training-plan"]["plan"]
     assert planned["recommended_plan"]["profile"] == "balanced"
     assert len(planned["alternative_plans"]) == 3

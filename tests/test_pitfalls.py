@@ -14,11 +14,9 @@ from aitk_core.registry import load_registry
 ROOT: Final = Path(__file__).parents[1]
 LAST: Final = 131
 
-PLANNED: Final = "belongs to recommend-training-plan: "
 EXPORT: Final = "belongs to export: "
-ALERTS: Final = "belongs to alert-routing: "
 COMFYUI: Final = "belongs to comfyui: "
-PARTS: Final = (PLANNED, EXPORT, ALERTS, COMFYUI)
+PARTS: Final = (EXPORT, COMFYUI)
 
 PITFALLS: Final[dict[int, str]] = {
     # A. Verdicts without evidence
@@ -82,8 +80,8 @@ PITFALLS: Final[dict[int, str]] = {
     55: "test_pitfall_55_only_pictures_that_decode_are_saved",
     56: EXPORT + "reports are written below configured folders",
     57: "test_pitfall_57_82_no_link_is_followed_and_no_pipe_is_waited_for",
-    58: ALERTS + "addresses of webhooks",
-    59: ALERTS + "schemes of webhooks",
+    58: "test_pitfall_58_an_answer_says_taken_later_or_never_and_is_never_shown",
+    59: "test_pitfall_59_a_scheme_other_than_https_is_refused_at_once",
     60: "test_pitfall_60_the_token_of_the_backend_is_sent_and_never_shown",
     61: "test_pitfall_61_odd_bytes_in_a_credential_are_answered_in_the_envelope",
     62: "test_pitfall_62_beyond_loopback_only_with_a_token",
@@ -110,11 +108,11 @@ PITFALLS: Final[dict[int, str]] = {
     81: "test_pitfall_81_health_answers_64_clients_while_a_tool_computes",
     82: "test_pitfall_82_a_named_pipe_is_no_file_and_blocks_nothing",
     83: "test_pitfall_83_a_report_costs_few_requests_over_two_connections_each_thing_once",
-    84: ALERTS + "state under concurrency",
-    85: ALERTS + "the job is part of the key",
-    86: ALERTS + "nothing new, no call",
-    87: ALERTS + "severities that do not exist",
-    88: ALERTS + "one deadline for all attempts",
+    84: "test_pitfall_84_the_same_alert_accepted_often_at_once_is_sent_once",
+    85: "test_pitfall_85_the_same_alert_of_another_run_is_no_duplicate",
+    86: "test_pitfall_86_nothing_new_calls_nobody",
+    87: "test_pitfall_87_what_is_no_alert_is_named_and_not_dropped_in_silence",
+    88: "test_pitfall_88_all_tries_together_have_one_deadline",
     89: EXPORT + "files are not held in memory whole",
     90: "test_pitfall_90_a_second_look_at_the_log_reads_only_what_is_new",
     91: COMFYUI + "folders are walked once, off the event loop",

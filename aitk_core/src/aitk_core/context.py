@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from attrs import evolve, field, frozen
 
 from aitk_core.backend.protocol import Backend
-from aitk_core.errors import MissingCapabilityError
+from aitk_core.errors import MissingCapabilityError, NotFoundError
 from aitk_core.policy import Policy
 from aitk_core.protocols import Outbound, Paths, Store
 from aitk_core.records.results import Completion, Inquiry, Question, Reply, ToolResult
@@ -24,9 +24,10 @@ from aitk_core.settings import ServerSettings
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterable
+    from contextlib import AbstractAsyncContextManager
 
     from aitk_core.evidence.failures import FailureCatalogue
-    from aitk_core.protocols import BandPolicy, Outcomes
+    from aitk_core.protocols import BandPolicy, Outcomes, Sink
     from aitk_core.records.results import JsonObject
 
 A = TypeVar("A")
@@ -179,6 +180,21 @@ class CallContext:
         """Return an installed band policy."""
         chosen = policy_id or self.services.settings.band_policy
         return find_policy(self.services.registry.band_policies, chosen)
+
+    def sinks(self) -> Mapping[str, bool]:
+        """Return the installed kinds of alert destination, and which of them show charts."""
+        sinks = self.services.registry.sinks
+        return {kind: owned.spec.shows_charts for kind, owned in sinks.items()}
+
+    def open_sink(self, kind: str, destination: str) -> AbstractAsyncContextManager[Sink]:
+        """Open a destination."""
+        owned = self.services.registry.sinks.get(kind)
+        if owned is None:
+            kinds = ", ".join(self.services.registry.sinks) or "none"
+            raise NotFoundError(
+                f"no sink {kind[:60]!r} is installed", remedy=f"installed: {kinds}", kind=kind[:60]
+            )
+        return owned.spec.open.load()(destination, self)
 
     async def call_tool(self, name: str, arguments: JsonObject) -> ToolResult:
         """Use another installed tool, under this call's policy and deadline."""

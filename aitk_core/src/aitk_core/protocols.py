@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
-    from contextlib import AbstractContextManager
+    from contextlib import AbstractAsyncContextManager, AbstractContextManager
     from pathlib import Path
 
     from aitk_core.backend.protocol import Backend
     from aitk_core.evidence.failures import FailureCatalogue
+    from aitk_core.records.alerts import AlertMessage
     from aitk_core.records.findings import Analysis
     from aitk_core.records.outbound import OutboundAnswer
     from aitk_core.records.results import Inquiry, JsonObject, Reply, ToolResult
@@ -166,6 +167,23 @@ class Outcomes(Protocol):
         ...
 
 
+class Sink(Protocol):
+    """Sends alerts somewhere."""
+
+    async def deliver(self, message: AlertMessage) -> None:
+        """Hand over one message, or raise.
+
+        It may be cancelled at its deadline. What it sent before counts as not sent, so the same
+        `message_id` may come again.
+
+        Raises:
+            DeliveryRefusedError: It will never be taken there.
+            DeliveryError: Not now; `not_before` in its details is heeded. Any other exception
+                counts as one without a time.
+        """
+        ...
+
+
 class ToolContext(Protocol):
     """Handed to each call; the only way from a plugin to the rest."""
 
@@ -262,6 +280,19 @@ class ToolContext(Protocol):
 
         Raises:
             NotFoundError: No such policy is installed.
+        """
+        ...
+
+    def sinks(self) -> Mapping[str, bool]:
+        """Return the installed kinds of alert destination, and which of them show charts."""
+        ...
+
+    def open_sink(self, kind: str, destination: str) -> AbstractAsyncContextManager[Sink]:
+        """Open a destination; nothing is sent by that.
+
+        Raises:
+            NotFoundError: No such kind of sink is installed.
+            InvalidArgumentsError: The destination is none, when it is entered.
         """
         ...
 

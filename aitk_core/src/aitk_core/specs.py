@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager
 from importlib import import_module
 from importlib.resources.abc import Traversable
-from typing import TYPE_CHECKING, Any, Final, Generic, Literal, Protocol, TypeAlias, TypeVar, cast
+from typing import Any, Final, Generic, Literal, TypeAlias, TypeVar, cast
 
 from attrs import Attribute, field, frozen, has  # noqa: TC002 - attrs reads annotations
 from attrs.validators import optional
@@ -16,13 +16,10 @@ from attrs.validators import optional
 from aitk_core.arguments import input_schema_of
 from aitk_core.backend.protocol import Backend
 from aitk_core.errors import InvalidSpecError
-from aitk_core.protocols import BandPolicy, ServiceContext, ToolContext
+from aitk_core.protocols import BandPolicy, ServiceContext, Sink, ToolContext
 from aitk_core.proving.cases import ProofCase
 from aitk_core.records.findings import Analysis, Finding
 from aitk_core.records.results import JsonObject, PromptMessage, ResourceContent, ToolResult
-
-if TYPE_CHECKING:
-    from aitk_core.records.alerts import AlertMessage
 
 T_co = TypeVar("T_co", covariant=True)
 
@@ -174,23 +171,6 @@ class FailureCatalogueSpec:
         if not isinstance(value, Lazy | Traversable):
             message = "document must be a file or Lazy('module:attribute')"
             raise InvalidSpecError(message, field="document")
-
-
-class Sink(Protocol):
-    """Sends alerts somewhere."""
-
-    async def deliver(self, message: AlertMessage) -> None:
-        """Hand over one message, or raise.
-
-        It may be cancelled at its deadline. What it sent before counts as not sent, so the same
-        `message_id` may come again.
-
-        Raises:
-            DeliveryRefusedError: It will never be taken there.
-            DeliveryError: Not now; `not_before` in its details is heeded. Any other exception
-                counts as one without a time.
-        """
-        ...
 
 
 @frozen(kw_only=True)

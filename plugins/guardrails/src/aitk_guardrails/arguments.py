@@ -48,8 +48,7 @@ class _Guarded:
 
     rules: dict[str, Any] | None = arg(
         None,
-        description="off, warn or stop by rule (nan, divergence, oom, stall, throughput, "
-        "slow_down, overfitting, disk, process_gone, hours, steps, cost) or finding code.",
+        description="off, warn or stop, by rule (as inspect-watch names them) or finding code.",
     )
     overfitting_margin: float = arg(
         0.05, description="Rise of the validation loss, share.", minimum=0, maximum=10

@@ -82,8 +82,7 @@ def _watched() -> Iterable[ToolSpec]:
         name="guard-training-job",
         title="Watch a job",
         description=(
-            "Watches a job that runs or waits already, until it ends, with the rules of "
-            "run-training-with-guardrails."
+            "Watches a job that runs or waits, with the rules of run-training-with-guardrails."
         ),
         arguments=GuardTrainingJob,
         contract="guard-training-job.v1",

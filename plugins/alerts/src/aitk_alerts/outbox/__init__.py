@@ -1,0 +1,1 @@
+"""Alerts kept until they are delivered: taken in once, sent at least once, in order."""
