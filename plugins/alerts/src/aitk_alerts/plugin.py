@@ -43,7 +43,7 @@ def aitk_tools() -> Iterable[ToolSpec]:
     yield ToolSpec(
         name="list-alerts",
         title="What was told",
-        description="Lists messages: delivered, waiting, and those nobody took, with the reason.",
+        description="Lists messages: delivered, waiting, and those nobody took.",
         arguments=ListAlerts,
         contract="list-alerts.v1",
         handler=Lazy("aitk_alerts.tools.listing:list_alerts"),
