@@ -220,3 +220,29 @@ def test_a_hostile_config_is_refused_or_judged_but_never_breaks(
         with pytest.raises(AitkError) as caught:
             validate(config=config)
         assert caught.value.status < 500
+
+
+def test_memory_is_an_interval_or_undetermined_with_the_reason(
+    validate: Callable[..., ToolResult],
+) -> None:
+    memory = (validate(**draft()).data or {})["vram"]
+    assert memory["low_gib"] <= memory["estimate_gib"] <= memory["high_gib"]
+    assert memory["fits"]["verdict"] == "undetermined"  # nobody said what GPU there is
+    assert {part["source"] for part in memory["parts"]}
+    unknown = (validate(config={"config": {"process": [{"type": "x"}]}}).data or {})["vram"]
+    assert unknown["estimate_gib"] is None
+    assert unknown["reason"]
+    none = (validate(config={}).data or {})["vram"]
+    assert none["fits"]["verdict"] == "undetermined"
+
+
+def test_a_run_that_cannot_fit_is_warned_of_with_what_it_would_need() -> None:
+    from aitk_guardrails.lint.inputs import Draft, draft_config
+    from aitk_guardrails.vram.fit import memory_of
+
+    config = draft_config(Draft(model_name="black-forest-labs/FLUX.1-dev", dataset_path="/d"))
+    _, small = memory_of(config, 4 * 2**30)
+    assert small is not None
+    assert (small.code, small.severity) == ("VRAM_TOO_SMALL", "warning")
+    assert memory_of(config, 80 * 2**30)[1] is None
+    assert memory_of(config, None)[1] is None

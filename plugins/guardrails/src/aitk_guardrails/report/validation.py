@@ -34,6 +34,7 @@ def build(
     config: Any,
     issues: Sequence[Issue],
     collected: Collected,
+    memory: Mapping[str, Any],
     *,
     config_context: Mapping[str, Any],
 ) -> dict[str, Any]:
@@ -43,6 +44,7 @@ def build(
         config: As it was checked.
         issues: Of the checks.
         collected: What they knew.
+        memory: The estimate of VRAM.
         config_context: Where the config comes from.
     """
     told = [issue_json(each) for each in issues]
@@ -61,6 +63,7 @@ def build(
         "not_checked": list(collected.open_questions),
         "suggested_fixes": _fixes([*errors, *warnings]),
         "normalized_config": normalized,
+        "vram": dict(memory),
         "summary": {
             "error_count": len(errors),
             "warning_count": len(warnings),
@@ -148,8 +151,18 @@ def summarize(data: Mapping[str, Any]) -> str:
     ]
     if len(told) > _TOLD:
         lines.append(f"and {len(told) - _TOLD} more in the document.")
+    lines.append(_memory_text(data["vram"]))
     lines += [f"Not checked: {each}." for each in data["not_checked"]]
     return "\n".join(lines)
+
+
+def _memory_text(memory: Mapping[str, Any]) -> str:
+    if memory["estimate_gib"] is None:
+        return f"VRAM: not estimated: {memory['reason']}."
+    return (
+        f"VRAM: {memory['low_gib']:.1f} to {memory['high_gib']:.1f} GiB ({memory['method']}); "
+        f"fits: {memory['fits']['verdict']}."
+    )
 
 
 def _counted(count: int, word: str) -> str:

@@ -12,6 +12,8 @@ from aitk_guardrails.report.validation import build, summarize
 if TYPE_CHECKING:
     from aitk_core.protocols import ToolContext
     from aitk_guardrails.arguments import ValidateTrainingConfig
+    from aitk_guardrails.lint.facts import LintFacts
+    from aitk_guardrails.lint.issues import Issue
 
 Source = Literal["config_argument", "saved_config", "draft_parameters"]
 
@@ -27,7 +29,6 @@ async def validate_training_config(
         TooLargeError: The config is more than one can be.
     """
     from aitk_guardrails.collect.facts import collect
-    from aitk_guardrails.lint.run import lint
 
     config, source = await _config(arguments, context)
     collected = await collect(
@@ -37,11 +38,12 @@ async def validate_training_config(
         check_dataset=arguments.check_dataset,
         max_dataset_files=arguments.max_dataset_files,
     )
-    issues = await context.run(lint, config, collected.facts)
+    issues, memory = await context.run(_judge, config, collected.facts)
     data = build(
         config,
         issues,
         collected,
+        memory,
         config_context={
             "config_source": source,
             "requested_config_name": arguments.config_name,
@@ -50,6 +52,19 @@ async def validate_training_config(
         },
     )
     return ToolResult(data=data, summary=summarize(data))
+
+
+def _judge(config: Any, facts: LintFacts) -> tuple[tuple[Issue, ...], dict[str, Any]]:
+    from aitk_guardrails.lint.run import lint
+    from aitk_guardrails.vram.fit import memory_of
+
+    issues = lint(config, facts)
+    memory, issue = memory_of(config, facts.gpu_memory_bytes)
+    if issue is None:
+        return issues, memory
+    # Errors stand first.
+    place = sum(each.severity == "error" for each in issues) if issue.severity != "error" else 0
+    return (*issues[:place], issue, *issues[place:]), memory
 
 
 async def _config(arguments: ValidateTrainingConfig, context: ToolContext) -> tuple[Any, Source]:
