@@ -74,30 +74,7 @@ async def killed_watchers(folder: Path, kills: int, seconds: tuple[float, ...]) 
         running(folder / "backend", worker_interval_s=0.05) as sandbox,
         AiToolkitBackend(sandbox.url) as backend,
     ):
-        config = demo_config(
-            "kept",
-            steps=100_000,
-            training_folder=sandbox.training_folder,
-            datasets_folder=sandbox.datasets_folder,
-        )
-        config["config"]["process"][0]["sandbox"] = {"step_delay_s": 0.02}
-        job = await backend.create_job("kept", "0", config)
-        await backend.start_job(job.id)
-        await backend.start_queue("0")
-        store = WatchStore(Store(folder / "home" / "state"))
-        rules = Guardrails(poll_interval_seconds=2, min_free_disk_gb=10**9, max_hours=10**6)
-        watch = Watch(
-            id="w-kept",
-            job_id=job.id,
-            job_name="kept",
-            config_name=None,
-            guardrails=rules,
-            memory=Memory(),
-            state="active",
-            created_at=0.0,
-            next_at=0.0,
-        )
-        store.add(watch, Decision(at=0.0, action="begin"))
+        store, rules, job_id = await _begun(folder, sandbox, backend)
         taken: list[float] = []
         owners: list[str] = []
         process = None
@@ -127,7 +104,7 @@ async def killed_watchers(folder: Path, kills: int, seconds: tuple[float, ...]) 
         assert process is not None
         process.terminate()
         await process.wait()
-        row = await backend.job(job.id)
+        row = await backend.job(job_id)
         decisions = store.decisions("w-kept", 10_000)
         return Seen(
             taken_s=tuple(taken),
@@ -138,6 +115,37 @@ async def killed_watchers(folder: Path, kills: int, seconds: tuple[float, ...]) 
             stops=sum(each.action == "stop" for each in decisions),
             final_status=str(row.status),
         )
+
+
+async def _begun(
+    folder: Path, sandbox: Any, backend: AiToolkitBackend
+) -> tuple[WatchStore, Guardrails, str]:
+    """Start a run that would train for an hour, and a watch over it that nobody owns."""
+    config = demo_config(
+        "kept",
+        steps=100_000,
+        training_folder=sandbox.training_folder,
+        datasets_folder=sandbox.datasets_folder,
+    )
+    config["config"]["process"][0]["sandbox"] = {"step_delay_s": 0.02}
+    job = await backend.create_job("kept", "0", config)
+    await backend.start_job(job.id)
+    await backend.start_queue("0")
+    store = WatchStore(Store(folder / "home" / "state"))
+    rules = Guardrails(poll_interval_seconds=2, min_free_disk_gb=10**9, max_hours=10**6)
+    watch = Watch(
+        id="w-kept",
+        job_id=job.id,
+        job_name="kept",
+        config_name=None,
+        guardrails=rules,
+        memory=Memory(),
+        state="active",
+        created_at=0.0,
+        next_at=0.0,
+    )
+    store.add(watch, Decision(at=0.0, action="begin"))
+    return store, rules, job.id
 
 
 def _change(store: WatchStore, guardrails: Guardrails) -> None:
@@ -179,3 +187,36 @@ def test_a_watch_is_resumed_after_each_kill_and_every_alert_arrives(tmp_path: Pa
     assert {id_ for id_, _ in arrived} == {each["alert_id"] for each in seen.alerts}
     assert len(arrived) - len(set(arrived)) <= KILLS
     assert len(set(arrived)) == len({id_ for id_, _ in arrived})
+
+
+def test_a_server_that_slept_past_its_lease_does_nothing_in_its_old_name(tmp_path: Path) -> None:
+    """SIGSTOP, another server stops the run, SIGCONT: one stop (peers.md, promise 4)."""
+
+    async def work() -> None:
+        (tmp_path / "out").mkdir()
+        async with (
+            running(tmp_path / "backend", worker_interval_s=0.05) as sandbox,
+            AiToolkitBackend(sandbox.url) as backend,
+        ):
+            store, rules, job_id = await _begun(tmp_path, sandbox, backend)
+            first = await server(tmp_path, sandbox.url)
+            owner = await _owned(store, None)
+            first.send_signal(signal.SIGSTOP)
+            _change(store, Guardrails.from_json(rules.to_json() | {"max_steps": 1}))
+            second = await server(tmp_path, sandbox.url)
+            await _owned(store, owner)
+            async with asyncio.timeout(60):
+                while (await backend.job(job_id)).status != "stopped":
+                    await asyncio.sleep(0.1)
+            first.send_signal(signal.SIGCONT)
+            async with asyncio.timeout(60):
+                while (kept := store.get("w-kept")) is None or kept.state != "ended":
+                    await asyncio.sleep(0.1)
+            for process in (first, second):
+                process.terminate()
+                await process.wait()
+            decisions = store.decisions("w-kept", 10_000)
+            assert [each.action for each in decisions].count("ask") == 1
+            assert kept.ended_as == "stopped_by_guardrail"
+
+    asyncio.run(work())
