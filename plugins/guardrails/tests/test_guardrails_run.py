@@ -243,7 +243,7 @@ def test_a_read_only_server_owns_no_watch_so_that_others_may_stop(tmp_path: Path
             second = Application(source=SettingsSource(environment=settings), backend=user.backend)
             async with second, second.background.running("http", settle_s=0):
                 await asyncio.sleep(2.5)
-                assert [state.ok for state in second.background.states()] == [True]
+                assert all(state.ok for state in second.background.states())
             (watch,) = (await user.call("list-watches"))["watches"]
             assert (watch["owned"], watch["looks"]) == (False, 0)
             await user.backend.stop_job(str(data["job_id"]))

@@ -118,8 +118,13 @@ class RunFollower:
         self._failures = FailureCatalogue()
         self._tick: Tick | None = None
 
-    async def tick(self) -> Tick:
+    async def tick(self, *, job: JobRow | None = None, with_log: bool = True) -> Tick:
         """Look at the run once.
+
+        Args:
+            job: Its row, where somebody has just read it; None to ask for it.
+            with_log: Whether to read on in the log; it is read all the same where another launch
+                of the job may have begun one, and at the first look.
 
         Raises:
             JobNotFoundError: There is no such job, or no longer.
@@ -127,16 +132,15 @@ class RunFollower:
                 look may go on. Whatever else could not be read is named in `missing`.
         """
         backend, job_id = self._context.backend, self._job_id
-        job = await backend.job(job_id)
+        job = await backend.job(job_id) if job is None else job
         missing: dict[str, str] = {}
         log, before = self._log, self._tick
         if log is not None and before is not None and _is_other_launch(before.job, job):
             # A log that grew past the old offset by now would seem to go on (API.md 4.8).
             log = None
-        asked = backend.log_tail(job_id) if log is None else backend.log_since(job_id, log.offset)
         loss, chunk, (gpu, cpu) = await asyncio.gather(
             optional(_NAMES[LOSS], self._series[LOSS].advance(backend, job_id), missing),
-            optional("log", asked, missing),
+            self._chunk(log, missing, wanted=with_log or log is None),
             self._machine(missing),
         )
         grown = {} if loss is None else {LOSS: loss, **await self._further(loss, missing)}
@@ -184,6 +188,16 @@ class RunFollower:
             collected_at=tick.at,
             missing=tick.missing,
         )
+
+    async def _chunk(
+        self, log: GrowingLog | None, missing: dict[str, str], *, wanted: bool
+    ) -> LogChunk | None:
+        """Return what is new in the log, None where it was not wanted or could not be read."""
+        if not wanted:
+            return None
+        backend, job_id = self._context.backend, self._job_id
+        asked = backend.log_tail(job_id) if log is None else backend.log_since(job_id, log.offset)
+        return await optional("log", asked, missing)
 
     @property
     def _size_bytes(self) -> int:

@@ -17,6 +17,7 @@ from aitk_guardrails.watch.look import Looker
 from aitk_guardrails.watch.records import Decision
 
 if TYPE_CHECKING:
+    from aitk_core.backend.records import JobRow
     from aitk_core.protocols import ToolContext
     from aitk_guardrails.rules.judge import Trigger
     from aitk_guardrails.rules.reading import Reading
@@ -50,8 +51,12 @@ class Attendant:
         """When the next turn is due, Unix seconds."""
         self.is_over = False
 
-    async def turn(self, context: ToolContext) -> None:
+    async def turn(self, context: ToolContext, row: JobRow | None = None) -> None:
         """Look once, and do what follows from it.
+
+        Args:
+            context: Of the server.
+            row: The job's row, where it was just read for all watches at once.
 
         Raises:
             LostLeaseError: Another server has the watch by now; nothing was done.
@@ -61,7 +66,7 @@ class Attendant:
             return
         try:
             async with asyncio.timeout(LOOK_S):
-                reading = await self._look(context)
+                reading = await self._look(context, row)
         except JobNotFoundError:
             await self._end_gone(context)
         except (AitkError, TimeoutError) as error:
@@ -71,10 +76,10 @@ class Attendant:
         else:
             await self._take(context, reading)
 
-    async def _look(self, context: ToolContext) -> Reading:
+    async def _look(self, context: ToolContext, row: JobRow | None) -> Reading:
         if self._looker is None:
             self._looker = Looker(context, str(self.watch.job_id))
-        return await self._looker.look(self.watch.memory)
+        return await self._looker.look(self.watch.memory, row)
 
     async def _take(self, context: ToolContext, reading: Reading) -> None:
         watch, memory = self.watch, self.watch.memory

@@ -6,6 +6,7 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING, Final
 
+from aitk_core.errors import AitkError
 from aitk_guardrails.watch.attend import Attendant
 from aitk_guardrails.watch.store import LostLeaseError
 from aitk_guardrails.watch.tell import tell
@@ -13,6 +14,7 @@ from aitk_guardrails.watch.tell import tell
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from aitk_core.backend.records import JobRow
     from aitk_core.protocols import ToolContext
     from aitk_guardrails.watch.store import WatchStore
 
@@ -20,6 +22,10 @@ logger = logging.getLogger(__name__)
 
 _AT_ONCE: Final = 8
 """Ours: looks under way at a time; the client has two connections."""
+_MANY: Final = 4
+"""Ours: watches due at once from which on their rows are read together."""
+_ROWS_S: Final = 3.0
+"""Ours: half a lease."""
 _STUCK_S: Final = 120.0
 """Ours: a turn that takes longer is not renewed any more: another server may have its watch."""
 
@@ -70,10 +76,16 @@ class Engine:
         ):
             self._mine[watch.id] = Attendant(self._store, watch)
             logger.info("watch %s of job %s taken", watch.id, watch.job_id)
-        for watch_id, attendant in list(self._mine.items()):
-            if watch_id not in self._turns and attendant.due <= now:
-                self._began[watch_id] = now
-                self._turns[watch_id] = asyncio.create_task(self._turn(watch_id, attendant))
+        due = [
+            (watch_id, attendant)
+            for watch_id, attendant in self._mine.items()
+            if watch_id not in self._turns and attendant.due <= now
+        ]
+        rows = await self._rows(len(due))
+        for watch_id, attendant in due:
+            self._began[watch_id] = now
+            row = rows.get(str(attendant.watch.job_id))
+            self._turns[watch_id] = asyncio.create_task(self._turn(watch_id, attendant, row))
         if self._telling is None or self._telling.done():
             # Apart: somebody slow to take alerts must not cost the leases.
             self._telling = asyncio.create_task(self._tell())
@@ -113,10 +125,24 @@ class Engine:
         if task is not None:
             task.cancel()
 
-    async def _turn(self, watch_id: str, attendant: Attendant) -> None:
+    async def _rows(self, due: int) -> dict[str, JobRow]:
+        """Return the rows of all active jobs by id, in one request where many are due.
+
+        Empty where few are due, or where the list cannot be read; each then asks for its own.
+        """
+        if due < _MANY:
+            return {}
+        try:
+            async with asyncio.timeout(_ROWS_S):
+                found = await self._context.backend.jobs(only_active=True)
+        except (AitkError, TimeoutError):
+            return {}
+        return {job.id: job for job in found.jobs}
+
+    async def _turn(self, watch_id: str, attendant: Attendant, row: JobRow | None) -> None:
         try:
             async with self._gate:
-                await attendant.turn(self._context)
+                await attendant.turn(self._context, row)
         except LostLeaseError:
             self._mine.pop(watch_id, None)
         except asyncio.CancelledError:

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Final
 from aitk_core.errors import NotFoundError
 from aitk_core.evidence.follow import RunFollower, of_this_launch
 from aitk_core.evidence.liveness import Observation, assess_liveness, launched_at
-from aitk_core.evidence.records import VALIDATION_LOSS
+from aitk_core.evidence.records import LOSS, VALIDATION_LOSS
 from aitk_guardrails.rules.reading import Reading
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from aitk_core.backend.records import JobRow
     from aitk_core.evidence.follow import Tick
     from aitk_core.evidence.liveness import Liveness
     from aitk_core.evidence.records import RunEvidence
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 _NEWEST: Final = 5
 """Ours: gaps between steps whose median is the speed now: a pause for a sample does not move it.
 A run that stands still has no speed; that is for the stall."""
+_LOG_EVERY: Final = 3
+"""Ours: looks of which one reads the log, where rows are read for many watches at once."""
 _MEMORY: Final = "memory"
 """Category of failures in the catalogues."""
 
@@ -36,24 +39,40 @@ class Looker:
         self._context = context
         self._follower = RunFollower(context, job_id, keys=(VALIDATION_LOSS,), system=False)
         self._before: Tick | None = None
+        self._since_log = 0
 
-    async def look(self, memory: Memory) -> Reading:
+    async def look(self, memory: Memory, row: JobRow | None = None) -> Reading:
         """Look once.
 
         Args:
             memory: Of the watch; read only.
+            row: The job's row, where it was just read for all watches at once.
 
         Raises:
             JobNotFoundError: There is no such job, or no longer.
             BackendError: The job's row could not be read.
         """
         context, before = self._context, self._before
-        tick = await self._follower.tick()
+        with_log = self._wants_log(row)
+        tick = await self._follower.tick(job=row, with_log=with_log)
         self._before = tick
+        self._since_log = 0 if with_log else self._since_log + 1
         evidence = await context.run(self._evidence)
         outcomes = await context.analyze("run", evidence)
         free = await context.run(_free_disk, self._outputs())
         return await context.run(_reading, tick, before, evidence, outcomes, memory, free)
+
+    def _wants_log(self, row: JobRow | None) -> bool:
+        """Tell whether this look reads on in the log.
+
+        A run whose losses come says there what else there is to say; then every third look is
+        enough. Whatever else happens is looked into at once.
+        """
+        before = self._before
+        if before is None or row is None or not before.added.get(LOSS):
+            return True
+        moved = row.info != before.job.info or row.status != before.job.status
+        return moved or bool(before.missing) or self._since_log >= _LOG_EVERY - 1
 
     def _evidence(self) -> RunEvidence:
         return of_this_launch(self._follower.evidence())
