@@ -32,6 +32,7 @@ from aitk_guardrails.watch.records import Decision, Watch
 from aitk_guardrails.watch.store import WatchStore
 
 PACE: Final = 2.0
+LINE: Final = "run:  10%|#   | 200/2000 [10:44<1:37:05, 2.1it/s, lr: 1.0e-04 loss: 5.2e-01]\n"
 BEFORE: Final = 2000
 """Steps that each run has when the first look comes."""
 
@@ -50,39 +51,50 @@ def _losses(query: dict[str, list[str]], now: int, began: float) -> dict[str, An
     return {"key": query.get("key", ["loss"])[0], "keys": ["loss/loss"], "points": points}
 
 
+class Made:
+    """Runs made up from the clock."""
+
+    def __init__(self, count: int, began: float) -> None:
+        """Take how many there are, and when they began."""
+        self._count = count
+        self._began = began
+        self._row = dict(recorded_runs()["ok_200_steps"].row)
+
+    def answer(self, path: str, query: dict[str, list[str]]) -> Any:
+        """Return what the backend would say."""
+        now = int(PACE * (time.time() - self._began)) + BEFORE
+        if path == "/api/jobs":
+            if "id" in query:
+                return self._job(int(query["id"][0].partition("-")[2]), now)
+            return {"jobs": [self._job(number, now) for number in range(self._count)]}
+        if path.endswith("/loss"):
+            return _losses(query, now, self._began)
+        if path.endswith("/log"):
+            size = now * len(LINE)
+            offset = int(query["offset"][0]) if "offset" in query else max(0, size - 100_000)
+            return {"log": LINE * ((size - offset) // len(LINE)), "offset": size, "reset": False}
+        return {}
+
+    def _job(self, number: int, step: int) -> dict[str, Any]:
+        shown = {"id": f"job-{number}", "name": f"run-{number}", "status": "running"}
+        more = {"info": "Training", "step": step, "updated_at": "2026-01-01T00:00:00.000Z"}
+        return {**self._row, **shown, **more}
+
+
 def serve(port: Any, count: int, began: float, asked: Any) -> None:
     """Answer as the backend would, until the process is ended."""
     import uvicorn
 
-    row = dict(recorded_runs()["ok_200_steps"].row)
-    line = "run:  10%|#   | 200/2000 [10:44<1:37:05, 2.1it/s, lr: 1.0e-04 loss: 5.2e-01]\n"
-
-    def row_of(number: int) -> dict[str, Any]:
-        step = BEFORE + int(PACE * (time.time() - began))
-        shown = {"id": f"job-{number}", "name": f"run-{number}", "status": "running"}
-        more = {"info": "Training", "step": step, "updated_at": "2026-01-01T00:00:00.000Z"}
-        return {**row, **shown, **more}
-
-    def answer(path: str, query: dict[str, list[str]]) -> Any:
-        now = int(PACE * (time.time() - began)) + BEFORE
-        if path == "/api/jobs":
-            if "id" in query:
-                return row_of(int(query["id"][0].partition("-")[2]))
-            return {"jobs": [row_of(number) for number in range(count)]}
-        if path.endswith("/loss"):
-            return _losses(query, now, began)
-        if path.endswith("/log"):
-            size = now * len(line)
-            offset = int(query["offset"][0]) if "offset" in query else max(0, size - 100_000)
-            return {"log": line * ((size - offset) // len(line)), "offset": size, "reset": False}
-        return {}
+    made = Made(count, began)
 
     async def app(scope: Any, _receive: Any, send: Any) -> None:
         if scope["type"] != "http":
             return
         with asked.get_lock():
             asked.value += 1
-        body = json.dumps(answer(scope["path"], parse_qs(scope["query_string"].decode()))).encode()
+        body = json.dumps(
+            made.answer(scope["path"], parse_qs(scope["query_string"].decode()))
+        ).encode()
         headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         await send({"type": "http.response.body", "body": body})
