@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from email.utils import formatdate
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from unittest import mock
 from urllib.parse import unquote_plus
 
 import pytest
@@ -328,6 +329,35 @@ def test_a_service_that_does_not_take_it_is_tried_later_and_never_named_in_full(
                 await deliver(context, "apprise", where, message())
             assert not isinstance(caught.value, DeliveryRefusedError)
             assert MARKED not in json.dumps(caught.value.to_json())
+
+    asyncio.run(work())
+
+
+@pytest.mark.parametrize(
+    "where",
+    [
+        "discord://123456789012345678/abcdefghijklmnopqrstuvwxyz0123456789",
+        "slack://T1JJ3T3L2/A1BRTD4JD/TIiajkdnlazkcOXrIdevi7FQ",
+    ],
+)
+def test_what_discord_and_slack_are_sent_mentions_nobody(tmp_path: Path, where: str) -> None:
+    """The services' own hosts cannot be asked here: what would be sent is looked at instead."""
+    hostile = alert(message="look @everyone <!channel> [here](http://evil.example) @here")
+
+    async def work() -> None:
+        async with opened(tmp_path) as context:
+            with mock.patch("requests.post") as post, mock.patch("requests.request") as ask:
+                for asked in (post, ask):
+                    asked.return_value.status_code = 200
+                    asked.return_value.content = b"ok"
+                    asked.return_value.text = "ok"
+                await deliver(context, "apprise", where, message(hostile, chart=b"PNG"))
+            calls = [*post.call_args_list, *ask.call_args_list]
+            texts = " ".join(str(call.kwargs.get("data")) for call in calls)
+            assert "CRITICAL: cats: TRAINING_NAN_LOSS" in texts
+            for mark in ("@everyone", "@here", "<!channel>", "](http"):
+                assert mark not in texts
+            assert all(call.kwargs["allow_redirects"] is False for call in calls)
 
     asyncio.run(work())
 

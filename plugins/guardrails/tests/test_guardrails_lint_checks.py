@@ -273,3 +273,19 @@ def test_a_number_in_a_text_of_words_is_not_read() -> None:
     config = config_of("flux", train__lr="nan", train__steps="1_000")
     fixes = {each.path: each.fix for each in lint(config) if each.code.startswith("INVALID_")}
     assert list(fixes.values()) == [None, None]
+
+
+@pytest.mark.parametrize(("name", "billions"), [("1.3B", 1.3), ("14B", 14.0)])
+def test_an_untagged_architecture_has_the_size_that_the_models_name_says(
+    name: str, billions: float
+) -> None:
+    from aitk_core.configkeys.rules import Process
+    from aitk_core.configkeys.table import key_table
+    from aitk_guardrails.lint.facts import LintFacts
+    from aitk_guardrails.lint.subject import Subject
+
+    model = {"arch": "wan21", "name_or_path": f"Wan-AI/Wan2.1-T2V-{name}-Diffusers"}
+    process = Process(table=key_table(), block={"type": "diffusion_trainer", "model": model})
+    entry = Subject(config={}, index=0, process=process, facts=LintFacts()).arch
+    assert entry is not None
+    assert entry.transformer_params_billion == pytest.approx(billions, rel=0.1)

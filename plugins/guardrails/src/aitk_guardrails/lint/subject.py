@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from attrs import frozen
 
-from aitk_core.configkeys.archs import archs
+from aitk_core.configkeys.archs import archs, archs_named
 from aitk_core.configkeys.json_values import shown
 from aitk_core.configkeys.paths import to_pointer
 from aitk_core.configkeys.rules import Process
@@ -76,13 +76,16 @@ class Subject:
     def arch(self) -> Arch | None:
         """Return the entry of the backend's form, None where the config names none of its ids.
 
-        An id without its tag is the first entry of the trainer's own architecture.
+        An id without its tag is the entry of the trainer's own architecture that the model's name
+        speaks of, else the first.
         """
         named = self.given("model.arch")
         if isinstance(named, str) and named in archs():
             return archs()[named]
         bare = self.process.arch
-        return next((each for each in archs().values() if each.trainer_arch == bare), None)
+        family = [each for each in archs().values() if each.trainer_arch == bare]
+        spoken = archs_named(self.text("model.name_or_path") or "")
+        return next((each for each in family if each.id in spoken), next(iter(family), None))
 
     @property
     def rank(self) -> float | None:
