@@ -195,3 +195,13 @@ def test_a_stall_needs_more_silence_than_a_healthy_run_shows_in_that_phase() -> 
     (trigger,) = judge(reading(liveness=stuck, grew=False), guardrails, memory)
     assert trigger.code == "TRAINING_STALLED_PROGRESS"
     assert trigger.evidence["phase_limit_seconds"] == 600
+
+
+def test_the_document_of_the_rules_shows_each_as_it_is() -> None:
+    text = (Path(__file__).parents[3] / "docs" / "guardrails.md").read_text("utf-8")
+    for rule in RULES:
+        row = (
+            f"| `{rule.name}` | `{rule.code}` | {rule.mode} | {rule.readings} | {rule.summary} "
+            f"| {rule.false_alarms} |"
+        )
+        assert row in text, rule.name

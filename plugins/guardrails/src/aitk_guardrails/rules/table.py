@@ -176,7 +176,7 @@ RULES: Final[tuple[Rule, ...]] = (
         judge=_critical("LOSS_EXPLODED", "LOSS_DIVERGED", "LOSS_LEVEL_SHIFT"),
         readings=2,
         codes=("LOSS_EXPLODED", "LOSS_DIVERGED", "LOSS_LEVEL_SHIFT"),
-        false_alarms=f"as stated with each finding ({_MEASURED})",
+        false_alarms="0 stops in 100 healthy runs, 48 of them public (benchmarks/guardrails.json)",
     ),
     Rule(
         name="oom",
@@ -185,7 +185,7 @@ RULES: Final[tuple[Rule, ...]] = (
         mode="stop",
         judge=_oom,
         message="memory ran out {oom_count} times since the launch, the limit is {oom_threshold}",
-        false_alarms="0: the trainer's own messages are counted, not words",
+        false_alarms="0 stops in 100 healthy runs; the trainer's own messages are counted",
     ),
     Rule(
         name="stall",

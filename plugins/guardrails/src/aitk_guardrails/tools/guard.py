@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 from attrs import evolve, fields
@@ -20,7 +21,7 @@ from aitk_guardrails.watch.engine import Engine
 from aitk_guardrails.watch.home import home_of
 from aitk_guardrails.watch.proposal import propose
 from aitk_guardrails.watch.records import Decision, Watch
-from aitk_guardrails.watch.store import WatchStore
+from aitk_guardrails.watch.store import LostLeaseError, WatchStore
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -82,15 +83,18 @@ async def run_training_with_guardrails(
     if other is not None:
         # Started again while an earlier watch of the job goes on: one watch for one job.
         await context.run(store.end, other.id, "replaced", context.now())
-    await context.run(
-        lambda: store.save(
-            watch,
-            next_at=context.now(),
-            job_id=watch.job_id,
-            decisions=[Decision(at=context.now(), action="begin", detail=_start_json(started))],
-            now=context.now(),
+    decision = Decision(at=context.now(), action="begin", detail=_start_json(started))
+    # Where the start took so long that another server took the watch over, it finds the job itself.
+    with suppress(LostLeaseError):
+        await context.run(
+            lambda: store.save(
+                watch,
+                next_at=context.now(),
+                job_id=watch.job_id,
+                decisions=[decision],
+                now=context.now(),
+            )
         )
-    )
     watch, limited = await _drive(store, watch, context, arguments.monitor_seconds)
     data = {
         "started": True,
