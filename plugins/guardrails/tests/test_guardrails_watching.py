@@ -358,3 +358,90 @@ def test_a_server_that_lost_its_watch_does_nothing_any_more(tmp_path: Path) -> N
         assert guard.stops in (["stop"], ["save_now", "stop"])
 
     guarded(tmp_path, work)
+
+
+def test_memory_that_runs_out_again_and_again_stops_the_run(tmp_path: Path) -> None:
+    message = f"{'#' * 50}\n# OOM during training step, skipping batch {{}}/3 #\n"
+
+    async def work(guard: Guard) -> None:
+        guard.time = 100_000.0
+        guard.begin(training(50, now=guard.time))
+        log = "Running 1 job\n"
+        for number in (1, 2):
+            log += message.format(number)
+            await guard.look(evolve(training(50 + number, now=guard.time + 2), log=log))
+            assert not guard.stops
+        log += message.format(3)
+        await guard.look(evolve(training(53, now=guard.time + 2), log=log))
+        assert guard.stops == ["stop"]
+        (trigger,) = guard.watch.memory.triggered
+        assert (trigger["code"], trigger["evidence"]["oom_count"]) == ("TRAINING_REPEATED_OOM", 3)
+
+    guarded(tmp_path, work)
+
+
+def test_a_run_that_was_killed_is_told_as_failed_where_the_backend_noticed(tmp_path: Path) -> None:
+    async def work(guard: Guard) -> None:
+        killed = RUNS["kill9_worker_alive"]
+        guard.time = (killed.last_wall_time or 0.0) + 1
+        guard.begin(changed(killed, status="running", info="Training"))
+        await guard.look(changed(killed, status="running", info="Training"))
+        await guard.look(killed)
+        assert guard.watch.ended_as == "job_error"
+        assert guard.alerts == ["RUN_FAILED"]
+        told = guard.store.alerts("w-1")[0]
+        assert "SIGKILL" in told["message"]
+
+    guarded(tmp_path, work)
+
+
+def test_a_run_that_was_killed_unnoticed_is_stopped_once_its_silence_is_too_long(
+    tmp_path: Path,
+) -> None:
+    async def work(guard: Guard) -> None:
+        killed = RUNS["kill9_midway"]
+        guard.time = (killed.last_wall_time or 0.0) + 1
+        guard.begin(killed)
+        silent = 0.0
+        while not guard.stops:
+            assert silent < 400
+            await guard.look(killed, after_s=10)
+            silent += 10
+        assert silent >= 300
+        assert guard.watch.memory.triggered[0]["code"] == "TRAINING_STALLED_PROGRESS"
+
+    guarded(tmp_path, work)
+
+
+@pytest.mark.parametrize(
+    ("name", "code"),
+    [("slow_down", "TRAINING_SLOWED_DOWN"), ("overfit", "TRAINING_OVERFITTING")],
+)
+def test_what_is_only_odd_is_told_and_the_run_left_alone(
+    tmp_path: Path, name: str, code: str
+) -> None:
+    async def work(guard: Guard) -> None:
+        run = RUNS[name]
+        steps = [step for step, _, _ in run.metrics["loss/loss"]]
+        times = {step: at for step, at, _ in run.metrics["loss/loss"]}
+        begun = False
+        for step in steps[20::10]:
+            seen = {
+                key: [point for point in points if point[1] <= times[step]]
+                for key, points in run.metrics.items()
+            }
+            part = changed(
+                evolve(run, metrics=seen, log="Running 1 job\n"),
+                status="running",
+                info="Training",
+                step=step + 1,
+            )
+            guard.time = times[step] + 0.5
+            if not begun:
+                guard.begin(part)
+                begun = True
+            await guard.look(part, after_s=0)
+        assert guard.alerts.count(code) == 1
+        assert not guard.stops
+
+    guarded(tmp_path, work)
