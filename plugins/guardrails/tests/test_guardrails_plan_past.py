@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -12,6 +14,7 @@ from attrs import evolve
 
 from aitk_core.backend.client import AiToolkitBackend
 from aitk_core.errors import BackendError
+from aitk_core.services.store import Store
 from aitk_core.testing.recorded import recorded_backend, recorded_runs
 from aitk_guardrails.plan.past import NEWEST, past_runs
 from aitk_guardrails.plan.time import time_of
@@ -30,8 +33,9 @@ OK = RUNS["ok_200_steps"]
 class Reach:
     """What `past_runs` uses of a tool's context."""
 
-    def __init__(self, backend: Backend) -> None:
+    def __init__(self, backend: Backend, folder: Path) -> None:
         self.backend = backend
+        self.store = Store(folder)
 
     async def run(self, function: Any, /, *arguments: Any) -> Any:
         return function(*arguments)
@@ -41,9 +45,10 @@ def collected(runs: Iterable[Recording] | Backend, arch: str | None) -> tuple[Pa
     backend: Any = runs if hasattr(runs, "log_tail") else recorded_backend(runs)
 
     async def once() -> tuple[PastRun, ...]:
-        async with backend:
-            context: Any = Reach(backend)
-            return await past_runs(context, arch)
+        with TemporaryDirectory() as folder:
+            async with backend:
+                context: Any = Reach(backend, Path(folder))
+                return await past_runs(context, arch)
 
     return asyncio.run(once())
 

@@ -246,3 +246,19 @@ def test_a_run_that_cannot_fit_is_warned_of_with_what_it_would_need() -> None:
     assert (small.code, small.severity) == ("VRAM_TOO_SMALL", "warning")
     assert memory_of(config, 80 * 2**30)[1] is None
     assert memory_of(config, None)[1] is None
+
+
+def test_what_an_equal_run_used_here_counts_in_place_of_the_estimate() -> None:
+    from aitk_guardrails.lint.inputs import Draft, draft_config
+    from aitk_guardrails.vram.fit import memory_of
+    from aitk_guardrails.vram.records import Observation
+    from aitk_guardrails.vram.settings import settings_of
+
+    config = draft_config(Draft(model_name="black-forest-labs/FLUX.1-dev", dataset_path="/d"))
+    seen = Observation(job_id="j", settings=settings_of(config), peak_mib=21 * 1024.0)
+    memory, _ = memory_of(config, 24 * 2**30, [seen])
+    alone, _ = memory_of(config, 24 * 2**30)
+    assert memory["n"] == 1
+    assert memory["method"] != alone["method"]
+    assert memory["low_gib"] <= 21.0 * 1.1 <= memory["high_gib"] * 1.1
+    assert memory["high_gib"] - memory["low_gib"] < alone["high_gib"] - alone["low_gib"]

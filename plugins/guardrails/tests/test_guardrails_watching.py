@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from attrs import evolve
 
+from aitk_core.backend.records import GpuAnswer, GpuInfo
 from aitk_core.testing.evidence import changed
 from support.guarding import RUNS, guarding, polls_of
 
@@ -443,5 +444,24 @@ def test_what_is_only_odd_is_told_and_the_run_left_alone(
             await guard.look(part, after_s=0)
         assert guard.alerts.count(code) == 1
         assert not guard.stops
+
+    guarded(tmp_path, work)
+
+
+def test_the_memory_that_a_watched_run_used_is_kept_for_estimates(tmp_path: Path) -> None:
+    async def work(guard: Guard) -> None:
+        guard.time = 100_000.0
+        guard.begin(training(50, now=guard.time))
+        used = iter((9000.0, 11_000.0, 10_000.0))
+
+        async def gpu() -> GpuAnswer:
+            info = GpuInfo(index=0, memory_used_mib=next(used))
+            return GpuAnswer(has_nvidia_smi=True, is_mac=False, gpus=(info,))
+
+        guard.context.backend.gpu = gpu  # type: ignore[method-assign]
+        for step in range(51, 65):
+            await guard.look(training(step, now=guard.time + 2))
+        assert guard.watch.memory.vram_readings == 3
+        assert guard.store.peaks() == {OK.job_id: 11_000.0}
 
     guarded(tmp_path, work)

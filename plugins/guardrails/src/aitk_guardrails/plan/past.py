@@ -19,6 +19,7 @@ from aitk_core.evidence.peers import seconds_per_step
 from aitk_core.evidence.records import LOSS
 from aitk_guardrails.vram.records import Observation
 from aitk_guardrails.vram.settings import VramSettings, settings_of
+from aitk_guardrails.watch.store import WatchStore
 
 if TYPE_CHECKING:
     from aitk_core.backend.records import JobRow, MetricPage
@@ -122,10 +123,12 @@ async def past_runs(context: ToolContext, arch: str | None) -> tuple[PastRun, ..
     # In a worker, since configs are read by tables that are large the first time.
     wanted = await context.run(of_arch)
     pages = await asyncio.gather(*(_metrics(context, row) for row, _ in wanted))
+    peaks = await context.run(WatchStore(context.store).peaks)
 
     def measured() -> tuple[PastRun, ...]:
         return tuple(
-            _with_speed(row, run, page) for (row, run), page in zip(wanted, pages, strict=True)
+            evolve(_with_speed(row, run, page), peak_vram_mib=peaks.get(row.id))
+            for (row, run), page in zip(wanted, pages, strict=True)
         )
 
     return await context.run(measured)

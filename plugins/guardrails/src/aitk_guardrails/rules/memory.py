@@ -25,6 +25,9 @@ class Memory:
     """When a look last found a new step or more log, Unix seconds."""
     launched: float | None = None
     """Of the launch that the rest is about."""
+    peak_vram_mib: float | None = None
+    """Most memory that the run's GPU was seen to use, all programs on it together."""
+    vram_readings: int = 0
     low_speed: int = 0
     in_a_row: dict[str, int] = field(factory=dict)
     """By trigger code: readings in a row that it has held for."""

@@ -35,6 +35,8 @@ class Reading:
     iter_per_sec: float | None = None
     """Of the newest steps; None while it does not train."""
     free_disk_bytes: int | None = None
+    gpu_used_mib: float | None = None
+    """Of the run's first GPU, all programs on it together; None where it was not asked."""
     running_s: float | None = None
     """Seconds since the launch; None while it waits."""
     validation_rise: float | None = None

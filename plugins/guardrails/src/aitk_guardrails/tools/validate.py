@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+import asyncio
+from typing import TYPE_CHECKING, Any, Final, Literal
 
-from aitk_core.errors import InvalidArgumentsError, UnknownToolError
+from aitk_core.errors import AitkError, InvalidArgumentsError, UnknownToolError
+from aitk_core.evidence.config import read_config
 from aitk_core.records.results import ToolResult
 from aitk_guardrails.lint.inputs import Draft, config_of, draft_config
 from aitk_guardrails.report.validation import build, summarize
@@ -14,7 +16,10 @@ if TYPE_CHECKING:
     from aitk_guardrails.arguments import ValidateTrainingConfig
     from aitk_guardrails.lint.facts import LintFacts
     from aitk_guardrails.lint.issues import Issue
+    from aitk_guardrails.vram.records import Observation
 
+_PAST_S: Final = 5.0
+"""Ours: for the runs that memory is told from; a verdict without them is still one."""
 Source = Literal["config_argument", "saved_config", "draft_parameters"]
 
 
@@ -38,7 +43,8 @@ async def validate_training_config(
         check_dataset=arguments.check_dataset,
         max_dataset_files=arguments.max_dataset_files,
     )
-    issues, memory = await context.run(_judge, config, collected.facts)
+    past = await _past(config, context)
+    issues, memory = await context.run(_judge, config, collected.facts, past)
     data = build(
         config,
         issues,
@@ -54,12 +60,27 @@ async def validate_training_config(
     return ToolResult(data=data, summary=summarize(data))
 
 
-def _judge(config: Any, facts: LintFacts) -> tuple[tuple[Issue, ...], dict[str, Any]]:
+async def _past(config: Any, context: ToolContext) -> list[Observation]:
+    """Return what runs of this architecture used here, as watches saw it; none is an answer."""
+    from aitk_guardrails.plan.past import past_runs
+
+    arch = read_config(config).arch if isinstance(config, dict) else None
+    try:
+        async with asyncio.timeout(_PAST_S):
+            runs = await past_runs(context, arch)
+    except (AitkError, TimeoutError):
+        return []
+    return [seen for run in runs if (seen := run.observation()) is not None]
+
+
+def _judge(
+    config: Any, facts: LintFacts, past: list[Observation]
+) -> tuple[tuple[Issue, ...], dict[str, Any]]:
     from aitk_guardrails.lint.run import lint
     from aitk_guardrails.vram.fit import memory_of
 
     issues = lint(config, facts)
-    memory, issue = memory_of(config, facts.gpu_memory_bytes)
+    memory, issue = memory_of(config, facts.gpu_memory_bytes, past)
     if issue is None:
         return issues, memory
     # Errors stand first.

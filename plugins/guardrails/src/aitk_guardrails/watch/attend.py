@@ -104,6 +104,9 @@ class Attendant:
             alerts += [of_trigger(watch, trigger, reading.at) for trigger in triggers]
             decisions = self._decide(triggers, reading.at)
         memory.snapshots = [*memory.snapshots, _snapshot(watch, reading, triggers)][-SNAPSHOTS:]
+        if reading.gpu_used_mib is not None:
+            memory.peak_vram_mib = max(memory.peak_vram_mib or 0.0, reading.gpu_used_mib)
+            memory.vram_readings += 1
         await self._keep(context, decisions, alerts, looked_at=reading.at, ended_as=ended_as)
         if ended_as is None and memory.stop and memory.stop["state"] == "wanted":
             await self._ask(context)

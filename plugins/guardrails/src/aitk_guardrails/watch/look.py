@@ -6,7 +6,9 @@ import math
 import shutil
 from typing import TYPE_CHECKING, Final
 
-from aitk_core.errors import NotFoundError
+from attrs import evolve
+
+from aitk_core.errors import BackendError, NotFoundError
 from aitk_core.evidence.follow import RunFollower, of_this_launch
 from aitk_core.evidence.liveness import Observation, assess_liveness, launched_at
 from aitk_core.evidence.records import LOSS, VALIDATION_LOSS
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
 _NEWEST: Final = 5
 """Ours: gaps between steps whose median is the speed now: a pause for a sample does not move it.
 A run that stands still has no speed; that is for the stall."""
+_GPU_EVERY: Final = 6
+"""Ours: looks of which one asks for the GPU's memory; the peak of a run lasts longer."""
 _LOG_EVERY: Final = 3
 """Ours: looks of which one reads the log, where rows are read for many watches at once."""
 _MEMORY: Final = "memory"
@@ -40,6 +44,7 @@ class Looker:
         self._follower = RunFollower(context, job_id, keys=(VALIDATION_LOSS,), system=False)
         self._before: Tick | None = None
         self._since_log = 0
+        self._looks = 0
 
     async def look(self, memory: Memory, row: JobRow | None = None) -> Reading:
         """Look once.
@@ -60,7 +65,20 @@ class Looker:
         evidence = await context.run(self._evidence)
         outcomes = await context.analyze("run", evidence)
         free = await context.run(_free_disk, self._outputs())
-        return await context.run(_reading, tick, before, evidence, outcomes, memory, free)
+        reading = await context.run(_reading, tick, before, evidence, outcomes, memory, free)
+        return evolve(reading, gpu_used_mib=await self._gpu_used(tick.job))
+
+    async def _gpu_used(self, job: JobRow) -> float | None:
+        """Return the memory in use on the job's first GPU, asked for at every sixth look."""
+        self._looks += 1
+        if job.status != "running" or self._looks % _GPU_EVERY != 1:
+            return None
+        try:
+            found = (await self._context.backend.gpu()).gpus
+        except BackendError:
+            return None
+        first = (job.gpu_ids or "").partition(",")[0]
+        return next((gpu.memory_used_mib for gpu in found if str(gpu.index) == first), None)
 
     def _wants_log(self, row: JobRow | None) -> bool:
         """Tell whether this look reads on in the log.
@@ -155,8 +173,6 @@ def _liveness(
 
 def _silent(alive: Liveness, silence_s: float) -> Liveness:
     """Judge a run without metrics by the time in which no look saw anything move."""
-    from attrs import evolve
-
     if alive.limit_s is None or silence_s <= alive.limit_s:
         return alive
     return evolve(

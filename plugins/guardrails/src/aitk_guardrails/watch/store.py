@@ -323,6 +323,15 @@ class WatchStore:
             ).fetchall()
         return dict(rows)
 
+    def peaks(self) -> dict[str, float]:
+        """Return the most GPU memory that watched runs were seen to use, MiB, by job."""
+        with self._session() as database:
+            rows = database.execute(
+                "SELECT job_id, max(json_extract(memory, '$.peak_vram_mib')) FROM watches "
+                "WHERE job_id IS NOT NULL GROUP BY job_id"
+            ).fetchall()
+        return {job_id: peak for job_id, peak in rows if peak is not None}
+
     def prune(self, now: float) -> None:
         """Forget what ended long ago."""
         old = "SELECT id FROM watches WHERE state = 'ended' AND ended_at < ?"
