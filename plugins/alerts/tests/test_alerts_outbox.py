@@ -84,6 +84,12 @@ def test_pitfall_85_the_same_alert_of_another_run_is_no_duplicate(box: Outbox) -
     ]
 
 
+def test_the_same_of_another_watch_of_the_run_is_no_duplicate(box: Outbox) -> None:
+    box.accept([alert("1", scope="w-1")], [LOG], Limits(), 0.0)
+    again = box.accept([alert("2", scope="w-2"), alert("3", scope="w-2")], [LOG], Limits(), 1.0)
+    assert list(again.outcomes["log"]) == ["accepted", "duplicate"]
+
+
 def test_pitfall_87_what_is_no_alert_is_named_and_not_dropped_in_silence() -> None:
     items: list[Any] = [
         {"severity": "fatal", "message": "m"},

@@ -40,6 +40,7 @@ _OWN: Final = frozenset(
         "job_name",
         "message",
         "raised_at",
+        "scope",
         "severity",
         "state",
     }
@@ -59,6 +60,8 @@ class Alert:
     job_id: str | None = None
     job_name: str | None = None
     state: State = "open"
+    scope: str | None = None
+    """What beside the run its code is about, such as one watch: elsewhere it is no repeat."""
     raised_at: float
     """Unix seconds."""
     details: Mapping[str, Any] = field(factory=dict)
@@ -67,7 +70,7 @@ class Alert:
     @property
     def episode(self) -> str:
         """Return what it is about: a repeat of the same is a duplicate (PITFALLS 85)."""
-        return json.dumps([self.job_id or "", self.code])
+        return json.dumps([self.job_id or "", self.code, self.scope or ""])
 
     def to_json(self, *, count: int = 1) -> dict[str, Any]:
         """Return what a sink gets.
@@ -148,6 +151,7 @@ def _alert(item: Mapping[str, Any], now: float) -> Alert:
         message=_text(item["message"], _TEXT),
         job_id=_word(item.get("job_id")),
         job_name=_word(item.get("job_name")),
+        scope=_word(item.get("scope")),
         state=item.get("state", "open"),
         raised_at=float(raised) if is_time and raised is not None else now,
         details=_details(item),

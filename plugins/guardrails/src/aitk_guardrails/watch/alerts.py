@@ -81,5 +81,7 @@ def _alert(
         "state": state,
         "raised_at": now,
         "watch_id": watch.id,
+        # A run that is watched again may end again, and somebody wants to know.
+        "scope": watch.id,
         **more,
     }
