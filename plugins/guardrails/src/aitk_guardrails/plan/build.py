@@ -145,7 +145,10 @@ def _next(request: PlanRequest, chosen: Profile) -> tuple[str, str, str]:
     elif not chosen.is_valid:
         first = "put right what `issues` of the profile names"
     else:
-        first = "save the config of the profile that you choose, then start it"
+        first = (
+            "save the profile that you choose: create-training-config with its `save_with`, then "
+            "run-training-with-guardrails"
+        )
     second = (
         "train it once with metrics on: the next plan then knows the speed of this machine"
         if chosen.time.seconds_per_step is None

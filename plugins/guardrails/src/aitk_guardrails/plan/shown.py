@@ -14,6 +14,14 @@ if TYPE_CHECKING:
     from aitk_guardrails.plan.records import Plan, PlanRequest, PlanTime, Profile, Reason
 
 _PLACES: Final = 3
+_BESIDE: Final = (
+    "model.low_vram",
+    "model.qtype",
+    "model.qtype_te",
+    "network.conv",
+    "network.conv_alpha",
+)
+"""Values that create-training-config sets by a rule of its own where nobody tells them."""
 _OTHERS: Final = (
     f"every value that no reason names is what the backend's own form writes ({source_version()})"
 )
@@ -88,6 +96,7 @@ def _profile(profile: Profile, *, with_parts: bool) -> dict[str, Any]:
         "low_vram": profile.low_vram,
         "estimated_minutes": _rounded(profile.time.minutes),
         "config": profile.config,
+        "save_with": _save_with(profile),
         "is_valid": profile.is_valid,
         "issues": [
             {
@@ -103,6 +112,32 @@ def _profile(profile: Profile, *, with_parts: bool) -> dict[str, Any]:
         "other_values": _OTHERS if profile.config is not None else None,
         "vram": estimate_document(profile.vram, profile.fit, with_parts=with_parts),
         "unknown": list(profile.unknown),
+    }
+
+
+def _save_with(profile: Profile) -> dict[str, Any] | None:
+    """Return the arguments of create-training-config that save this config; None without a folder.
+
+    Both start from the backend's form, so what differs is what a reason names.
+    """
+    if profile.config is None:
+        return None
+    inner = profile.config["config"]
+    process = inner["process"][0]
+    dataset_path = process["datasets"][0].get("folder_path")
+    if not dataset_path:
+        return None
+    values = {reason.parameter: reason.value for reason in profile.reasons}
+    for path in _BESIDE:
+        block, _, name = path.partition(".")
+        if name in (process.get(block) or {}):
+            values[path] = process[block][name]
+    return {
+        "name": inner["name"],
+        "model_name": process["model"]["name_or_path"],
+        "arch": process["model"]["arch"],
+        "dataset_path": dataset_path,
+        "overrides": {f"process.0.{path}": value for path, value in values.items()},
     }
 
 
