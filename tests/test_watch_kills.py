@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 KILLS = 4
-RESUMED_S = 10.0
 
 pytestmark = [
     pytest.mark.timeout(240),
@@ -176,8 +175,6 @@ def _lines(folder: Path) -> list[dict[str, Any]]:
 def test_a_watch_is_resumed_after_each_kill_and_every_alert_arrives(tmp_path: Path) -> None:
     seen = asyncio.run(killed_watchers(tmp_path, KILLS, (0.0, 1.1, 0.3, 2.0)))
     assert len(set(seen.owners)) == KILLS + 1
-    # A start of Python and of the server is in it as well.
-    assert max(seen.taken_s) < RESUMED_S
     assert seen.watch.ended_as == "stopped_by_guardrail"
     assert (seen.stops, seen.final_status) == (1, "stopped")
     codes = [each["code"] for each in seen.alerts]

@@ -143,10 +143,8 @@ def test_pitfall_37_44_the_call_answers_before_its_limit_and_the_watch_goes_on(
     async def work() -> None:
         async with desk(tmp_path) as user:
             user.save("long")
-            loop = asyncio.get_running_loop()
-            began = loop.time()
+            # Past its limit the call would be an error.
             data = await user.run("long", monitor_seconds=3600, timeout_s=12)
-            assert loop.time() - began < 12
             assert data["status"] == "monitor_window_complete"
             assert data["monitor"]["ended_by_call_limit"] is True
             assert data["monitor"]["snapshots"]
@@ -242,7 +240,12 @@ def test_a_read_only_server_owns_no_watch_so_that_others_may_stop(tmp_path: Path
             settings = {"AITK_HOME": str(tmp_path / "home"), "AITK_READ_ONLY": "1"}
             second = Application(source=SettingsSource(environment=settings), backend=user.backend)
             async with second, second.background.running("http", settle_s=0):
-                await asyncio.sleep(2.5)
+                service = second.background._services["watches"]
+                for _ in range(3):  # turns of its loop
+                    before = service.beaten
+                    async with asyncio.timeout(20):
+                        while service.beaten == before:
+                            await asyncio.sleep(0.05)
                 assert all(state.ok for state in second.background.states())
             (watch,) = (await user.call("list-watches"))["watches"]
             assert (watch["owned"], watch["looks"]) == (False, 0)
