@@ -168,6 +168,46 @@ def test_a_link_in_place_of_the_file_is_not_followed(tmp_path: Path) -> None:
     assert target.read_text("utf-8") == ""
 
 
+def test_a_second_copy_of_a_long_message_is_known_also_after_the_file_was_put_aside(
+    tmp_path: Path,
+) -> None:
+    from aitk_alerts.sinks.file import append, lines_of
+
+    path = tmp_path / "x.jsonl"
+    long = message(*[alert(alert_id=f"a{n}", message="m" * 2000) for n in range(200)])
+    data = lines_of(long, 0.0)
+    append(path, data, "m1", 10**9)
+    append(path, data, "m1", 10**9)
+    append(path, data, "m1", 1000)  # full by now
+    assert len(lines(path)) == 200
+    append(path, lines_of(message(message_id="m2"), 0.0), "m2", 1000)
+    append(path, data, "m1", 10**9)
+    assert len(lines(path)) == 1
+    assert len(lines(tmp_path / "x.jsonl.1")) == 200
+
+
+def test_alerts_are_no_part_of_other_data(tmp_path: Path) -> None:
+    datasets, outputs = tmp_path / "datasets", tmp_path / "outputs"
+    for folder in (datasets, outputs / "alerts"):
+        folder.mkdir(parents=True)
+    (datasets / "metadata.jsonl").write_text('{"file_name": "a.png"}\n', encoding="utf-8")
+    (outputs / "alerts" / "notes.jsonl").write_text('{"mine": 1}\n', encoding="utf-8")
+
+    async def work() -> None:
+        settings = {"AITK_OUTPUTS_DIR": str(outputs), "AITK_DATASETS_DIR": str(datasets)}
+        async with opened(tmp_path / "home", **settings) as context:
+            for where in (
+                str(datasets / "metadata.jsonl"),
+                str(datasets / "new.jsonl"),
+                "notes.jsonl",
+            ):
+                with pytest.raises(AitkError) as caught:
+                    await deliver(context, "file", where, message())
+                assert caught.value.status in (400, 403)
+
+    asyncio.run(work())
+
+
 # Webhook
 
 
@@ -362,13 +402,39 @@ def test_what_discord_and_slack_are_sent_mentions_nobody(tmp_path: Path, where: 
     asyncio.run(work())
 
 
-@pytest.mark.parametrize("where", ["", "nothing", "nosuch://x", "http//x", "file:///etc/passwd"])
+@pytest.mark.parametrize(
+    "where",
+    [
+        "",
+        "nothing",
+        "nosuch://x",
+        "http//x",
+        "file:///etc/passwd",
+        "syslog://",
+        "json://127.0.0.1/x",
+        "ntfy://topic?optional=yes",
+        "ntfy://topic?Verify=no&redirect=yes",
+        "ntfy://topic?template=/etc/hostname",
+    ],
+)
 def test_what_is_no_apprise_url_is_refused_at_opening(tmp_path: Path, where: str) -> None:
     async def work() -> None:
         async with opened(tmp_path) as context:
             with pytest.raises(InvalidArgumentsError):
                 async with context.open_sink("apprise", where):
                     pass
+
+    asyncio.run(work())
+
+
+def test_words_are_said_once_though_the_picture_is_refused(tmp_path: Path) -> None:
+    async def work() -> None:
+        async with receiving() as receiver, opened(tmp_path) as context:
+            receiver.statuses = [200, 413]
+            where = f"ntfy://127.0.0.1:{receiver.port}/topic"
+            await deliver(context, "apprise", where, message(chart=b"PNG"))
+            said = [each for each in receiver.received if b"the loss is no number" in each.body]
+            assert (len(said), len(receiver.received)) == (1, 2)
 
     asyncio.run(work())
 

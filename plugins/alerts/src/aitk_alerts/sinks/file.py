@@ -30,6 +30,8 @@ KEPT: Final = 5
 _ENDING: Final = ".jsonl"
 _TAIL: Final = 256 * 1024
 _FOLDER: Final = "alerts"
+_HEAD: Final = b'{"timestamp": '
+"""How each line begins."""
 
 
 class AlertFile:
@@ -84,22 +86,37 @@ def append(path: Path, lines: bytes, message_id: str, largest: int) -> None:
         OSError: Nothing, or a part that the next call ends, was written.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
+    mark = f'"message_id": "{message_id}"'.encode()
     with _locked(path):
+        # Before a full file is put aside. Fewer than all: a crash in between; then all again.
+        if _written(path, mark, 2 * len(lines) + _TAIL) >= lines.count(mark):
+            return
         _put_aside(path, len(lines), largest)
         handle = _open(path)
         try:
-            size = os.fstat(handle).st_size
-            tail = _tail(handle, size)
-            mark = f'"message_id": "{message_id}"'.encode()
-            # Fewer than all: a crash in between; then all are written again.
-            if _whole_lines(tail).count(mark) >= lines.count(mark):
-                return
-            torn = bool(tail) and not tail.endswith(b"\n")
+            tail = _tail(handle, 1)
+            torn = bool(tail) and tail != b"\n"
             os.lseek(handle, 0, os.SEEK_END)
             _write(handle, (b"\n" if torn else b"") + lines)
             os.fsync(handle)
         finally:
             os.close(handle)
+
+
+def _written(path: Path, mark: bytes, size: int) -> int:
+    """Return how many whole lines of a message are at the end of the file, or of the one before."""
+    found = 0
+    for each in (path, path.with_name(f"{path.name}.1")):
+        try:
+            handle = os.open(each, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0))
+        except FileNotFoundError:
+            continue
+        try:
+            tail = _tail(handle, size)
+        finally:
+            os.close(handle)
+        found += _whole_lines(tail).count(mark)
+    return found
 
 
 def _whole_lines(tail: bytes) -> bytes:
@@ -123,8 +140,12 @@ def _open(path: Path) -> int:
 
 
 def _tail(handle: int, size: int) -> bytes:
-    os.lseek(handle, max(0, size - _TAIL), os.SEEK_SET)
-    return os.read(handle, _TAIL)
+    begin = max(0, os.fstat(handle).st_size - size)
+    os.lseek(handle, begin, os.SEEK_SET)
+    parts = []
+    while part := os.read(handle, 1 << 20):
+        parts.append(part)
+    return b"".join(parts)
 
 
 def _put_aside(path: Path, more: int, largest: int) -> None:
@@ -181,6 +202,12 @@ def place_of(destination: str, context: ToolContext) -> Path:
         )
     if Path(name).is_absolute():
         path = context.paths.resolve(name)
+        if not path.is_relative_to(context.paths.root(_root(context))):
+            # Other roots hold data of which an alert must not become a part.
+            raise PathOutsideRootsError(
+                f"an alert file lies below the {_root(context)} folder",
+                remedy="give a name such as alerts.jsonl",
+            )
     else:
         path = context.paths.inside(_root(context), _FOLDER, name)
     _check(path, name, context)
@@ -212,6 +239,19 @@ def _check(path: Path, name: str, context: ToolContext) -> None:
             remedy="name another file",
             faults=[{"path": "/destination", "message": "must be a plain file"}],
         )
+    if path.exists() and not _holds_alerts(path):
+        raise InvalidArgumentsError(
+            "the file is there already and holds something else than alerts",
+            remedy="name another file",
+            faults=[{"path": "/destination", "message": "must be an alert file"}],
+        )
+
+
+def _holds_alerts(path: Path) -> bool:
+    with path.open("rb") as file:
+        head = file.read(len(_HEAD))
+    # Also the torn beginning of one.
+    return head == _HEAD[: len(head)]
 
 
 @asynccontextmanager

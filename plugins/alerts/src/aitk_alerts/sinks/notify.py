@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import parse_qs
 
 from aitk_alerts.sinks.text import body_of, title_of
 from aitk_core.errors import DeliveryError, InvalidArgumentsError
@@ -23,6 +24,13 @@ if TYPE_CHECKING:
 
 _SERVICE_S: Final = 12.0
 """Ours: for one service, below the time of one try."""
+_OPTIONS: Final = frozenset({"optional", "redirect", "retry", "template", "verify"})
+"""Options of Apprise URLs that would count a failure as a success, follow redirects, leave
+certificates unchecked, or read a file."""
+_GENERIC: Final = frozenset(
+    {"form", "forms", "json", "jsons", "rsyslog", "syslog", "xml", "xmls", "file"}
+)
+"""Kinds that write on this machine or post to any host: that is what `file` and `webhook` are."""
 _TYPES: Final = {"info": "info", "warning": "warning", "critical": "failure"}
 
 
@@ -54,21 +62,17 @@ def _notify(service: apprise.Apprise, message: AlertMessage) -> bool:
     from apprise import NotifyFormat
     from apprise.attachment.memory import AttachMemory
 
-    attach = None
+    kind = "success" if _is_over(message) else _TYPES[message.severity]
+    asked: dict[str, Any] = {"notify_type": kind, "body_format": NotifyFormat.TEXT}
+    title = title_of(message)
+    if not service.notify(title=title, body=body_of(message), **asked):
+        return False
     if message.chart is not None:
         make: Any = AttachMemory  # which has no types
         attach = make(content=message.chart, name="run.png", mimetype="image/png")
-    kind = "success" if _is_over(message) else _TYPES[message.severity]
-    asked: dict[str, Any] = {
-        "title": title_of(message),
-        "body": body_of(message),
-        "notify_type": kind,
-        "body_format": NotifyFormat.TEXT,
-    }
-    # A service that cannot show the picture must still tell the words.
-    return bool(service.notify(**asked, attach=attach)) or (
-        attach is not None and bool(service.notify(**asked))
-    )
+        # Apart: the words are out, and must not be said again for want of their picture.
+        service.notify(title=title, body="The run's chart", attach=attach, **asked)
+    return True
 
 
 def _is_over(message: AlertMessage) -> bool:
@@ -77,6 +81,9 @@ def _is_over(message: AlertMessage) -> bool:
 
 def _open(url: str) -> apprise.Apprise | None:
     import apprise
+
+    if not _is_plain(url):
+        return None
 
     # It logs URLs, with their secrets masked, at times in full at debug level.
     logging.getLogger("apprise").setLevel(logging.CRITICAL)
@@ -92,6 +99,13 @@ def _open(url: str) -> apprise.Apprise | None:
     return service if service.add(url) and len(service) == 1 else None
 
 
+def _is_plain(url: str) -> bool:
+    """Tell whether a URL leaves the sending as it is meant, and leads to a service of its own."""
+    scheme, _, rest = url.partition("://")
+    options = parse_qs(rest.partition("?")[2], keep_blank_values=True)
+    return scheme.lower() not in _GENERIC and not _OPTIONS & {each.lower() for each in options}
+
+
 @asynccontextmanager
 async def open_notifier(destination: str, context: ToolContext) -> AsyncIterator[Notifier]:
     """Read an Apprise URL; nothing is sent yet.
@@ -102,8 +116,9 @@ async def open_notifier(destination: str, context: ToolContext) -> AsyncIterator
     service = await context.run(_open, destination)
     if service is None:
         raise InvalidArgumentsError(
-            "the destination is no URL that Apprise knows",
-            remedy="see Apprise's list of services, such as discord://, slack://, ntfy://, mailto://",
+            "the destination is no Apprise URL that is taken",
+            remedy="see Apprise's services, such as discord://, slack://, ntfy://, mailto://; "
+            "options that change how it is sent are not taken",
             faults=[{"path": "/destination", "message": "is no Apprise URL"}],
         )
     kind = destination.partition(":")[0][:20]
