@@ -7,6 +7,8 @@ from contextlib import asynccontextmanager
 from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 from aitk_alerts.alerts import Alert
 from aitk_alerts.delivery import Sender
 from aitk_alerts.outbox.box import Outbox
@@ -126,5 +128,48 @@ def test_a_try_that_takes_too_long_is_given_up_and_made_again_later(tmp_path: Pa
             (message,), _ = box.listed(states=["pending"], limit=10, offset=0)
             assert message.error == "no answer within 0.05 s"
             assert message.not_before > context.now()
+
+    asyncio.run(work())
+
+
+@pytest.mark.parametrize("ends", ["closed", "timeout", "fails"])
+def test_what_a_sink_took_is_delivered_even_if_it_does_not_close(tmp_path: Path, ends: str) -> None:
+    async def work() -> None:
+        taken = asyncio.Event()
+
+        class Sink:
+            async def deliver(self, _message: AlertMessage) -> None:
+                taken.set()
+
+        @asynccontextmanager
+        async def opened(_destination: str, _context: Any) -> AsyncIterator[Sink]:
+            yield Sink()
+            if ends == "fails":
+                raise ConnectionError
+            await asyncio.Event().wait()
+
+        spec = SinkSpec(kind="lingers", open=lazy(opened))
+        points = [
+            *entry_points(group="aitk.plugins", name="alerts"),
+            *fake_points(acme=declare(aitk_sinks=[spec])),
+        ]
+        source = SettingsSource(environment={"AITK_HOME": str(tmp_path)})
+        application = Application(source=source, backend=recorded_backend(()), points=points)
+        async with application:
+            context = application.dispatcher.context(
+                Session(request_id="t", policy=application.policy)
+            )
+            box = Outbox(context.store)
+            target = Target(name="lingers", kind="lingers", place="")
+            box.accept([alert("1", "A")], [target], Limits(), context.now())
+            sender = Sender(context, "a", attempt_s=0.05 if ends == "timeout" else 300)
+            await sender.step()
+            await asyncio.wait_for(taken.wait(), 10)
+            if ends == "closed":
+                await sender.close()
+            else:
+                await sender.settle()
+            (message,), _ = box.listed(states=["delivered"], limit=10, offset=0)
+            assert message.attempts == 1
 
     asyncio.run(work())

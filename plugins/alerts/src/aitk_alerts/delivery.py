@@ -80,6 +80,10 @@ class Sender:
         self._under_way: set[asyncio.Task[None]] = set()
         self._to: dict[str, str] = {}
         """Destination of each message under way."""
+        self._taken: set[str] = set()
+        """Messages whose sink returned: they are delivered, whatever follows."""
+        self._decided: set[asyncio.Task[None]] = set()
+        """Tries that only write down how they ended."""
         self.results: dict[str, list[dict[str, Any]]] = {}
         """Tries of this sender, by message id."""
 
@@ -103,6 +107,7 @@ class Sender:
             self._under_way.add(task)
             self._to[message.message_id] = message.destination
             task.add_done_callback(self._under_way.discard)
+            task.add_done_callback(self._decided.discard)
         return len(claimed)
 
     async def settle(self) -> None:
@@ -112,10 +117,14 @@ class Sender:
             await asyncio.sleep(0)
 
     async def close(self) -> None:
-        """Cancel what is under way and give it back; it may be sent again under the same id."""
+        """Cancel what no sink has taken yet and give it back; it is sent again under the same id.
+
+        What a sink has taken is marked before this returns, so an orderly end repeats nothing.
+        """
         tasks = list(self._under_way)
         for task in tasks:
-            task.cancel()
+            if task not in self._decided:
+                task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         await self._context.run(self._box.release, self._owner)
 
@@ -127,6 +136,7 @@ class Sender:
             logger.exception("message %s", message.message_id)
         finally:
             self._to.pop(message.message_id, None)
+            self._taken.discard(message.message_id)
 
     async def _send(self, message: Message) -> None:
         context, box = self._context, self._box
@@ -137,9 +147,7 @@ class Sender:
         try:
             place = self._place(message)
             chart = await self._chart(message)
-            async with asyncio.timeout(self._attempt_s):
-                async with context.open_sink(message.kind, place) as sink:
-                    await sink.deliver(_told(message, chart))
+            await self._hand_over(message, place, chart)
         except TimeoutError:
             error = f"no answer within {self._attempt_s:g} s"
         except _FOR_GOOD as refusal:
@@ -156,6 +164,8 @@ class Sender:
         except Exception as failure:  # a sink may fail in any way
             logger.exception("sink %s", message.kind)
             error = f"the sink failed: {type(failure).__name__}"
+        if task := asyncio.current_task():
+            self._decided.add(task)
         now = context.now()
         if not error:
             tried.append({"attempt": message.attempts, "status": "delivered"})
@@ -179,6 +189,18 @@ class Sender:
                 reserved_for=self._owner if message.destination in self._places else None,
             )
         )
+
+    async def _hand_over(self, message: Message, place: str, chart: bytes | None) -> None:
+        try:
+            async with asyncio.timeout(self._attempt_s):
+                async with self._context.open_sink(message.kind, place) as sink:
+                    await sink.deliver(_told(message, chart))
+                    self._taken.add(message.message_id)
+        except (Exception, asyncio.CancelledError) as failure:
+            if message.message_id not in self._taken:
+                raise
+            # A second copy would be worse than a connection that did not close well.
+            logger.warning("sink %s did not close: %s", message.kind, type(failure).__name__)
 
     def _place(self, message: Message) -> str:
         """Return what the message's sink is opened with.
