@@ -14,6 +14,7 @@
     │   ├── PathOutsideRootsError      PATH_OUTSIDE_ROOTS         403
     │   └── DestinationRefusedError    DESTINATION_REFUSED        403
     ├── ConflictError                  CONFLICT                   409
+    ├── BrokenWeightsError             BROKEN_WEIGHTS             409
     ├── TooLargeError                  TOO_LARGE                  413
     ├── ToolTimeoutError               TOOL_TIMEOUT               504
     ├── BackendError                   BACKEND_ERROR              502
@@ -158,6 +159,13 @@ class ConflictError(AitkError):
     """The state of the job, file or name does not allow it now; nothing was changed."""
 
     code = "CONFLICT"
+    status = 409
+
+
+class BrokenWeightsError(AitkError):
+    """A file of weights is cut off, damaged, or not of the format that its name says."""
+
+    code = "BROKEN_WEIGHTS"
     status = 409
 
 
