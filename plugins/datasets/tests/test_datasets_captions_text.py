@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aitk_core.evidence.dataset import DatasetUse
+from aitk_core.wording import shown
 from aitk_datasets.captions.content import (
     has_empty_tags,
     has_repeated_tags,
@@ -31,7 +32,6 @@ from aitk_datasets.captions.words import (
     windowed_diversity,
     words,
 )
-from aitk_datasets.said import shown
 
 LABELLED: Final = [
     line.split("\t")

@@ -10,9 +10,9 @@ import pytest
 
 from aitk_core.backend.client import AiToolkitBackend
 from aitk_core.errors import BackendUnreachableError
+from aitk_core.wording import size_text
 from aitk_datasets.listing.folders import line_of_media
 from aitk_datasets.listing.jobs import jobs_by_folder
-from aitk_datasets.listing.text import size_text
 from aitk_sandbox.app import create_app, open_backend
 
 if TYPE_CHECKING:

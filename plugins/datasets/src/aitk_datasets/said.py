@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from typing import TYPE_CHECKING, Any, Final
 
 from attrs import frozen
@@ -11,6 +10,7 @@ from attrs import frozen
 from aitk_core.evidence.dataset import DatasetEvidence
 from aitk_core.records.findings import Estimate, EvidenceRef, Finding
 from aitk_core.statistics.rates import binomial_interval
+from aitk_core.wording import counted, shown
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,7 +23,6 @@ EXAMPLES: Final = 10
 _EXACT_UP_TO: Final = 500
 """Pictures; the exact interval of more takes seconds and tells no more."""
 _Z95: Final = 1.959964
-_GAPS: Final = re.compile(r"\s+")
 
 
 @frozen(kw_only=True, slots=False)
@@ -129,24 +128,3 @@ def percent(share: float) -> str:
     """Return a share in words: `10 %`, `0.4 %`."""
     text = f"{100 * share:.1f}".removesuffix(".0")
     return f"{text} %" if share == 0 or text != "0" else "under 0.1 %"
-
-
-def counted(count: int, word: str) -> str:
-    """Return a number of things: `1 picture`, `3 pictures`."""
-    return f"{count} {word}" + ("" if count == 1 else "s")
-
-
-def shown(text: str, limit: int = 120) -> str:
-    """Return one line: blanks joined, what cannot be printed escaped, the end cut off.
-
-    Args:
-        text: Untrusted; may hold unpaired surrogates, as names of files do.
-        limit: Characters at most, 1 or more; a text that was cut ends in an ellipsis.
-    """
-    # Far more than is kept, for blanks and what they hide.
-    line = _GAPS.sub(" ", text[: 20 * limit]).strip()
-    clean = "".join(
-        each if each.isprintable() else each.encode("unicode_escape").decode("ascii")
-        for each in line[: limit + 1]
-    )
-    return clean if len(clean) <= limit else clean[: limit - 1].rstrip() + "\u2026"

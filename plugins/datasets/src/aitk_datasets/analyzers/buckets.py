@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any, Final
 from attrs import evolve
 
 from aitk_core.records.findings import Analysis, Estimate, Finding, Remedy
+from aitk_core.wording import counted, shown
 from aitk_datasets.analyzers.shared import not_seen
 from aitk_datasets.buckets.waste import waste_of
-from aitk_datasets.said import counted, examples, shown
+from aitk_datasets.said import examples
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from aitk_core.records.findings import Analysis, EvidenceRef, Remedy
+from aitk_core.wording import counted, shown
 from aitk_datasets.analyzers.methods import DUPLICATES
 from aitk_datasets.duplicates import clusters_of
-from aitk_datasets.said import EXAMPLES, Sayer, counted, percent, shown
+from aitk_datasets.said import EXAMPLES, Sayer, percent
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

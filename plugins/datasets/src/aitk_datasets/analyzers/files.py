@@ -6,8 +6,9 @@ import posixpath
 from typing import TYPE_CHECKING, Any, Final
 
 from aitk_core.records.findings import Analysis, Remedy
+from aitk_core.wording import counted
 from aitk_datasets.analyzers.methods import FILES
-from aitk_datasets.said import Sayer, counted
+from aitk_datasets.said import Sayer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

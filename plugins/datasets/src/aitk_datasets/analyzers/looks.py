@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from aitk_core.records.findings import Analysis, Remedy
+from aitk_core.wording import counted
 from aitk_datasets.analyzers.methods import BORDERS, LOOKS
-from aitk_datasets.said import Sayer, counted
+from aitk_datasets.said import Sayer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from aitk_datasets.said import counted
+from aitk_core.wording import counted
 
 if TYPE_CHECKING:
     from aitk_core.evidence.dataset import DatasetEvidence

@@ -6,6 +6,7 @@ from collections import Counter
 from statistics import fmean, median
 from typing import TYPE_CHECKING, Any, Final
 
+from aitk_core.wording import shown
 from aitk_datasets.captions.methods import LEAST_DIVERSITY, LEAST_WORDS
 from aitk_datasets.captions.words import (
     ascii_ratio,
@@ -15,7 +16,6 @@ from aitk_datasets.captions.words import (
     windowed_diversity,
     words,
 )
-from aitk_datasets.said import shown
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

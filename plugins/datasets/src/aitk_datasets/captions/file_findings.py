@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from aitk_core.records.findings import Finding, Remedy
+from aitk_core.wording import counted, shown
 from aitk_datasets.captions.methods import FILES, MATERIAL_SHARE
 from aitk_datasets.captions.reading import is_doubtful_guess
 from aitk_datasets.captions.trained import trained_text
-from aitk_datasets.said import counted, examples, shown
+from aitk_datasets.said import examples
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

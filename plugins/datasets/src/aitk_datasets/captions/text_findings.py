@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from aitk_core.records.findings import Remedy
+from aitk_core.wording import counted, shown
 from aitk_datasets.captions.content import (
     has_empty_tags,
     has_repeated_tags,
@@ -26,7 +27,7 @@ from aitk_datasets.captions.methods import (
 )
 from aitk_datasets.captions.tokens import CLIP_LIMIT, LONGEST_LIMIT, fit
 from aitk_datasets.captions.trained import has_placeholder, trigger_use
-from aitk_datasets.said import counted, percent, shown
+from aitk_datasets.said import percent
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -9,12 +9,12 @@ import numpy as np
 
 from aitk_core.drawing.scale import Scale
 from aitk_core.drawing.words import number
+from aitk_core.wording import counted
 from aitk_datasets.analyzers.buckets import CROPPED_OVER, ENLARGED_OVER
 from aitk_datasets.buckets.waste import waste_of
 from aitk_datasets.captions.survey import Survey
 from aitk_datasets.captions.tokens import CLIP_LIMIT, LONGEST_LIMIT, clip_bounds, word_bound
 from aitk_datasets.charts.records import Bar, Bars, Histogram, Rule, Ticks
-from aitk_datasets.said import counted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -6,10 +6,10 @@ import os
 from collections import Counter
 from typing import TYPE_CHECKING, Final
 
+from aitk_core.wording import shown
 from aitk_datasets.folder.names import parts_of, stem_of
 from aitk_datasets.folder.walk import walk
 from aitk_datasets.listing.records import Captions, DatasetLine, Problem
-from aitk_datasets.said import shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Final
 
 from attrs import evolve
 
+from aitk_core.wording import shown
 from aitk_datasets.folder.use import folders_of, last_part
 from aitk_datasets.listing.records import UsedBy
-from aitk_datasets.said import shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

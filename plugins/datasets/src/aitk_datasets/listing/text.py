@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from aitk_datasets.said import counted
+from aitk_core.wording import counted, size_text
 
 if TYPE_CHECKING:
     from aitk_datasets.listing.records import DatasetLine, DatasetPage
@@ -16,8 +16,6 @@ _WORDS: Final = {
     "CAPTION_WRONG_CASE": "captions it misses for the case of their extension",
     "UNREADABLE": "unreadable entries",
 }
-_UNITS: Final = ("KiB", "MiB", "GiB", "TiB")
-_STEP: Final = 1024
 
 
 def summarize(page: DatasetPage, start: int) -> str:
@@ -54,15 +52,3 @@ def _line(line: DatasetLine) -> str:
     if line.job_count:
         text += f"; used by {counted(line.job_count, 'job')}"
     return text
-
-
-def size_text(count: int) -> str:
-    """Return bytes for people: `512 B`, `1.5 MiB`."""
-    if count < _STEP:
-        return f"{count} B"
-    value = float(count)
-    for unit in _UNITS:
-        value /= _STEP
-        if value < _STEP or unit == _UNITS[-1]:
-            break
-    return f"{value:.1f} {unit}"

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any, Final
 from attrs import evolve
 
 from aitk_core.records.findings import SEVERITIES
+from aitk_core.wording import counted
 from aitk_datasets.charts.draw import MISSING, NAMES, OVERVIEW, dataset_charts
 from aitk_datasets.page.parts import Pieces
 from aitk_datasets.page.style import STYLE
-from aitk_datasets.said import counted, percent
+from aitk_datasets.said import percent
 from aitk_datasets.sheets.groups import CODES
 from aitk_datasets.sheets.subjects import duplicates_of, subjects_of, title_of
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Final
 
 from attrs import define
 
+from aitk_core.wording import shown
 from aitk_datasets.pictures.thumbs import Thumb
-from aitk_datasets.said import shown
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -7,10 +7,10 @@ from urllib.parse import quote
 
 from aitk_core.errors import AitkError
 from aitk_core.records.results import Image, Link, Text
+from aitk_core.wording import shown
 from aitk_datasets.pictures.thumbs import read_thumbs
 from aitk_datasets.resources import uris
 from aitk_datasets.resources.target import folder_of, name_of
-from aitk_datasets.said import shown
 
 if TYPE_CHECKING:
     from aitk_core.protocols import Paths, ToolContext

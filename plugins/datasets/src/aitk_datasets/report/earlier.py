@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from aitk_datasets.said import counted, shown
+from aitk_core.wording import counted, shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

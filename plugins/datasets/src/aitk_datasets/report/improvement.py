@@ -10,6 +10,7 @@ from attrs import frozen
 
 from aitk_core.evidence.dataset import DatasetEvidence
 from aitk_core.protocols import Outcomes
+from aitk_core.wording import counted, shown
 from aitk_datasets.folder.names import is_media
 from aitk_datasets.repair.choose import Options
 from aitk_datasets.repair.emptying import Emptied, Emptying
@@ -19,7 +20,6 @@ from aitk_datasets.repair.plan import Plan
 from aitk_datasets.repair.run import Outcome
 from aitk_datasets.report.earlier import earlier_notes, emptying, problems, recovered
 from aitk_datasets.report.inspection import dataset_analysis
-from aitk_datasets.said import counted, shown
 from aitk_datasets.target import Target
 
 if TYPE_CHECKING:

@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from aitk_core.convert import unstructure
+from aitk_core.wording import counted, shown
 from aitk_datasets.duplicates import clusters_of
-from aitk_datasets.said import counted, shown
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw
 
 from aitk_core.drawing.lettering import Lettering
 from aitk_core.drawing.sheets import THEMES, Colours, Sheet, encode, fitted
-from aitk_datasets.said import shown
+from aitk_core.wording import shown
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

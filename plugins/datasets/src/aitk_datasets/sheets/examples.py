@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 from attrs import frozen
 
 from aitk_core.evidence.dataset import DatasetEvidence
+from aitk_core.wording import shown
 from aitk_datasets.analyzers.buckets import CROPPED_OVER, ENLARGED_OVER
 from aitk_datasets.analyzers.counts import NARROWEST, WIDEST
 from aitk_datasets.analyzers.looks import label_of
@@ -22,7 +23,7 @@ from aitk_datasets.buckets.waste import waste_of
 from aitk_datasets.captions.survey import Survey
 from aitk_datasets.captions.tokens import clip_bounds, word_bound
 from aitk_datasets.folder.names import in_quarantine
-from aitk_datasets.said import percent, shown
+from aitk_datasets.said import percent
 from aitk_datasets.sheets.records import Example
 
 if TYPE_CHECKING:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from aitk_core.evidence.dataset import DUPLICATE_LEVELS
+from aitk_core.wording import counted
 from aitk_datasets.duplicates import SURE, clusters_of
-from aitk_datasets.said import counted
 from aitk_datasets.sheets.records import Example, Row
 
 if TYPE_CHECKING:

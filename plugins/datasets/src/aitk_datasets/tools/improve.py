@@ -11,6 +11,7 @@ from aitk_core.errors import BackendError, ConflictError, InvalidArgumentsError,
 from aitk_core.evidence.dataset import DatasetEvidence
 from aitk_core.protocols import Outcomes, ToolContext
 from aitk_core.records.results import ToolResult
+from aitk_core.wording import counted
 from aitk_datasets.arguments import AutoImproveDataset
 from aitk_datasets.folder.use import use_of
 from aitk_datasets.repair.apply import apply_plan
@@ -31,7 +32,6 @@ from aitk_datasets.repair.recovery import cut_off, recover
 from aitk_datasets.repair.run import Outcome
 from aitk_datasets.repair.undo import undo
 from aitk_datasets.report.improvement import Improvement, build, summarize
-from aitk_datasets.said import counted
 from aitk_datasets.scan.collect import collect_dataset
 from aitk_datasets.target import Target, find_target
 from aitk_datasets.underway import conduct

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Final
 from aitk_core.convert import unstructure
 from aitk_core.errors import AitkError, BackendError, InvalidArgumentsError
 from aitk_core.records.results import ToolResult
+from aitk_core.wording import shown
 from aitk_datasets.listing.folders import line_of_media, look_into, names_below
 from aitk_datasets.listing.jobs import jobs_by_folder, with_jobs
 from aitk_datasets.listing.records import DatasetLine, DatasetPage
 from aitk_datasets.listing.text import summarize
-from aitk_datasets.said import shown
 from aitk_datasets.target import visible_root
 
 if TYPE_CHECKING:

@@ -14,8 +14,8 @@ from aitk_core.backend.ids import checked_job_name
 from aitk_core.convert import unstructure
 from aitk_core.errors import ConflictError, InvalidArgumentsError
 from aitk_core.records.results import ToolResult
+from aitk_core.wording import counted, shown
 from aitk_datasets.folder.names import fold, stem_of
-from aitk_datasets.said import counted, shown
 from aitk_datasets.target import resolve, visible_root
 from aitk_datasets.upload.checks import Outcome, look_at_all, stage_items, write_captions
 from aitk_datasets.upload.items import CAPTION_CHARS, Budget, Refused, inline_items

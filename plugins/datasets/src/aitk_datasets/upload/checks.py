@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Final
 
 from attrs import define, field
 
+from aitk_core.wording import shown
 from aitk_datasets.folder.names import stem_of
-from aitk_datasets.said import shown
 from aitk_datasets.scan.look import Piece, Target, look_at_piece, lost_piece
 from aitk_datasets.scan.seen import Identity
 from aitk_datasets.upload.items import Item, Refused

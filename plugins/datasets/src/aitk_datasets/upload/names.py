@@ -9,8 +9,8 @@ from typing import Final
 
 from attrs import define, field, frozen
 
+from aitk_core.wording import shown
 from aitk_datasets.folder.names import IMAGE_EXTENSIONS, fold, stem_of
-from aitk_datasets.said import shown
 from aitk_datasets.upload.items import Refused
 
 CAPTION_EXT: Final = ".txt"
