@@ -261,6 +261,26 @@ LOSS_METHODS: Final = (
         ),
     ),
     MethodInfo(
+        id="checkpoint_val",
+        version=1,
+        what="Which checkpoint is best by validation loss, and which are as good?",
+        minimum_n=4,
+        minimum_unit="evaluations",
+        parameters=_stats(8, smallest_difference=0.005)
+        | {
+            "standard_errors": _p(1.96, "ours: 95 % of a normal distribution"),
+            "evaluations_for_jitter": _p(6, "ours: fewer bends give no spread"),
+        },
+        # Misses, not alarms: the best checkpoint lies outside those called as good.
+        false_alarm_rate=_rate(
+            0.0,
+            "per choice",
+            8,
+            "ours: 0 of 43 public runs, chosen by every other evaluation and judged by the rest; "
+            "the chosen one was at most 0.35 % above the best",
+        ),
+    ),
+    MethodInfo(
         id="score_convergence",
         version=1,
         what="How far did the loss fall, in score points, and how noisy is that?",

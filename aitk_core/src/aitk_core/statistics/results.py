@@ -202,6 +202,28 @@ class ValidationComparison(Result):
 
 
 @frozen(kw_only=True)
+class CheckpointLoss:
+    """The validation loss at a checkpoint."""
+
+    step: int
+    loss: float
+
+
+@frozen(kw_only=True)
+class CheckpointChoice(Result):
+    """Best checkpoint. Estimate: its validation loss; interval: what cannot be told from it."""
+
+    verdict: Literal["chosen", "tied", "undetermined"]
+    step: int | None = None
+    """The checkpoint with the lowest validation loss."""
+    as_good: tuple[int, ...] = ()
+    """All that cannot be told from it, itself included, ascending."""
+    judged: tuple[CheckpointLoss, ...] = ()
+    not_judged: tuple[int, ...] = ()
+    """Checkpoints outside the evaluated steps."""
+
+
+@frozen(kw_only=True)
 class SlowdownResult(Result):
     """Seconds per step. Estimate: median of the last 20 over the baseline."""
 
