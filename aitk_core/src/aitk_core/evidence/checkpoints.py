@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal
 
 from attrs import frozen
 
@@ -12,9 +12,31 @@ if TYPE_CHECKING:
 
     from aitk_core.backend.records import FileEntry, JobRow
 
-_STEP_SAVE: Final = re.compile(r"_([0-9]{9})(?:_(?:high|low)_noise)?\.safetensors$")
+_STEP_SAVE: Final = re.compile(r"_([0-9]{9})(?:_(high|low)_noise)?\.safetensors$")
 """Step weights; two-expert models write two files (backend/API.md section 12.4)."""
+_EXPERT: Final = re.compile(r"_(high|low)_noise\.safetensors$")
 _WEIGHTS: Final = ".safetensors"
+_STATES: Final = re.compile(r"optimizer\.(?:pt|safetensors)")
+"""What the trainer keeps to go on with, and would be of no use anywhere else."""
+
+ArtifactKind = Literal["final", "step", "optimizer", "other"]
+
+
+@frozen(kw_only=True)
+class Artifact:
+    """One file that a run left, as the backend lists it."""
+
+    path: str
+    """Absolute, on the backend's machine."""
+    name: str
+    """Its last part."""
+    kind: ArtifactKind
+    """`other`: nothing that this run saved as its weights."""
+    step: int | None = None
+    """Of a step save; the number that its name has."""
+    expert: Literal["high", "low"] | None = None
+    """Which half of a two-expert model it is."""
+    size_bytes: int | None = None
 
 
 @frozen(kw_only=True)
@@ -47,19 +69,48 @@ class ResumePoint:
     file: str | None = None
 
 
+def artifacts_of(files: Iterable[FileEntry], name: str | None) -> tuple[Artifact, ...]:
+    """Return what a run left, told apart by names as the trainer gives them.
+
+    Args:
+        files: As the backend lists them.
+        name: Of the job; its weights begin with it.
+    """
+    return tuple(artifact_of(entry.path, name, entry.size_bytes) for entry in files)
+
+
+def artifact_of(path: str, name: str | None, size_bytes: int | None = None) -> Artifact:
+    """Return what a file is by its name; without a job's name all weights are somebody's."""
+    file = re.split(r"[\\/]", path)[-1]
+    kind: ArtifactKind = "other"
+    step = expert = None
+    if _STATES.fullmatch(file):
+        kind = "optimizer"
+    elif file.endswith(_WEIGHTS) and file.startswith(name or ""):
+        numbered = _STEP_SAVE.search(file)
+        half = _EXPERT.search(file)
+        kind = "final" if numbered is None else "step"
+        step = None if numbered is None else int(numbered[1])
+        expert = None if half is None else half[1]
+    return Artifact(
+        path=path,
+        name=file,
+        kind=kind,
+        step=step,
+        expert="high" if expert == "high" else "low" if expert else None,
+        size_bytes=size_bytes,
+    )
+
+
 def checkpoints_of(files: Iterable[FileEntry], name: str | None) -> Checkpoints:
     """Return a job's weights; the trainer resumes from those that begin with the job's name."""
     found: dict[int, str] = {}
     final = None
-    for entry in files:
-        file = re.split(r"[\\/]", entry.path)[-1]
-        if not file.endswith(_WEIGHTS) or not file.startswith(name or ""):
-            continue
-        step = _STEP_SAVE.search(file)
-        if step is not None:
-            found[int(step[1])] = file
-        else:
-            final = file
+    for artifact in artifacts_of(files, name):
+        if artifact.step is not None:
+            found[artifact.step] = artifact.name
+        elif artifact.kind == "final":
+            final = artifact.name
     steps = tuple(sorted(found))
     return Checkpoints(steps=steps, files=tuple(found[step] for step in steps), final=final)
 
