@@ -364,6 +364,7 @@ def test_every_hook_fills_its_part(tmp_path: Path) -> None:
             aitk_band_policies=[BandPolicySpec(id="acme_v1", policy=code)],
             aitk_schemas=[tmp_path],
             aitk_resources=[ResourceSpec(uri="acme://x", name="x", description="X.", read=code)],
+            aitk_web_routes=[WebRouteSpec(path="/acme", handler=code)],
             aitk_prompts=[PromptSpec(name="acme", description="P.", render=code)],
             aitk_settings=[SettingsSpec(section="acme", record=AcmeSettings)],
             aitk_backends=[BackendSpec(kind="acme", summary="B.", open=code)],
@@ -373,8 +374,8 @@ def test_every_hook_fills_its_part(tmp_path: Path) -> None:
     assert registry.problems == ()
     assert [len(getattr(registry, part)) for part in (
         "tools", "analyzers", "failure_catalogues", "sinks", "services", "band_policies",
-        "resources", "prompts", "settings", "backends", "commands",
-    )] == [1] * 11  # fmt: skip
+        "resources", "web_routes", "prompts", "settings", "backends", "commands",
+    )] == [1] * 12  # fmt: skip
     assert list(registry.contracts) == ["acme.v1"]
     assert list(registry.sections()) == ["server", "http", "outbound", "acme"]
 

@@ -109,6 +109,9 @@ def calls(job_id: str, datasets: str, suffix: str) -> Calls:
         ("alert-rules", {"action": "list"}),
         ("alert-routing", {"test": True, "destination": f"{suffix}.jsonl"}),
         ("list-alerts", {"limit": 500}),
+        ("export-model", {"job_id": job_id, "copy_to": "exports", "name": suffix}),
+        ("list-exported-models", {"where": "exports"}),
+        ("download-model", {"model_path": f"exports:{suffix}.safetensors"}),
     ]
 
 
@@ -169,6 +172,12 @@ def check(answers: Mapping[str, Any], registry: Registry, suffix: str) -> None:
     assert answers["alert-routing"]["route_result"]["routed"] is True
     told = [each for message in answers["list-alerts"]["messages"] for each in message["alerts"]]
     assert "TEST_MESSAGE" in {each["code"] for each in told}
+    (file,) = answers["export-model"]["files"]
+    assert file["check"]["verdict"] == "sound"
+    (line,) = answers["list-exported-models"]["models"]
+    assert (line["run"], line["step"]) == ("e2e", 60)
+    assert answers["download-model"]["sha256"] == file["check"]["sha256"]
+    assert len(answers["download-model"]["content"]) > file["size_bytes"]
     planned = answers["recommend-training-plan"]["plan"]
     assert planned["recommended_plan"]["profile"] == "balanced"
     assert len(planned["alternative_plans"]) == 3

@@ -14,9 +14,9 @@ from aitk_core.registry import load_registry
 ROOT: Final = Path(__file__).parents[1]
 LAST: Final = 131
 
-EXPORT: Final = "belongs to export: "
+REPORT: Final = "belongs to export-observability-report: "
 COMFYUI: Final = "belongs to comfyui: "
-PARTS: Final = (EXPORT, COMFYUI)
+PARTS: Final = (REPORT, COMFYUI)
 
 PITFALLS: Final[dict[int, str]] = {
     # A. Verdicts without evidence
@@ -74,11 +74,11 @@ PITFALLS: Final[dict[int, str]] = {
     50: "test_pitfall_50_a_look_asks_five_routes_once_and_the_log_from_where_it_ended",
     # D. Security
     51: "test_pitfall_51_an_id_that_is_no_id_is_refused_before_anything_is_asked",
-    52: EXPORT + "paths stay below the outputs folder",
+    52: "test_pitfall_52_a_download_stays_below_its_folder",
     53: "test_pitfall_53_the_name_of_a_config_is_no_path",
     54: "test_pitfall_54_a_dataset_is_one_folder_below_the_root",
     55: "test_pitfall_55_only_pictures_that_decode_are_saved",
-    56: EXPORT + "reports are written below configured folders",
+    56: REPORT + "reports are written below configured folders",
     57: "test_pitfall_57_82_no_link_is_followed_and_no_pipe_is_waited_for",
     58: "test_pitfall_58_an_answer_says_taken_later_or_never_and_is_never_shown",
     59: "test_pitfall_59_a_scheme_other_than_https_is_refused_at_once",
@@ -100,7 +100,7 @@ PITFALLS: Final[dict[int, str]] = {
     74: "test_pitfall_73_74_115_a_wrong_value_is_refused_not_bent",
     75: "test_pitfall_75_a_number_of_lines_is_a_positive_integer_with_a_bound",
     76: "test_pitfall_76_a_run_named_twice_is_ranked_once",
-    77: EXPORT + "two reports have two names",
+    77: REPORT + "two reports have two names",
     78: "test_pitfall_78_impossible_steps_are_flagged_and_progress_stays_a_percentage",
     79: "test_reference_of_the_tools_is_made_from_the_schemas",
     80: "test_pitfall_80_health_is_liveness_and_ready_asks_the_backend",
@@ -113,7 +113,7 @@ PITFALLS: Final[dict[int, str]] = {
     86: "test_pitfall_86_nothing_new_calls_nobody",
     87: "test_pitfall_87_what_is_no_alert_is_named_and_not_dropped_in_silence",
     88: "test_pitfall_88_all_tries_together_have_one_deadline",
-    89: EXPORT + "files are not held in memory whole",
+    89: "test_pitfall_89_a_large_model_comes_by_reference_or_in_pieces",
     90: "test_pitfall_90_a_second_look_at_the_log_reads_only_what_is_new",
     91: COMFYUI + "folders are walked once, off the event loop",
     # G. Datasets
@@ -135,8 +135,8 @@ PITFALLS: Final[dict[int, str]] = {
     106: "test_pitfalls_53_and_106_names_cannot_leave_the_folder",
     107: "test_pitfall_107_letters_stay_as_they_are",
     108: "test_pitfall_108_each_file_has_its_own_status",
-    109: EXPORT + "which checkpoint is chosen",
-    110: EXPORT + "ids in place of paths",
+    109: "test_pitfall_109_the_final_weights_are_taken_and_never_the_optimizer",
+    110: "test_pitfall_110_what_tools_answer_is_a_name_and_no_path_of_the_server",
     111: "test_pitfall_111_info_comes_from_the_config_without_metadata",
     112: "test_pitfall_112_speed_comes_from_runs_of_this_machine_only",
     # I. Further proven items
@@ -152,7 +152,7 @@ PITFALLS: Final[dict[int, str]] = {
     122: "test_pitfall_122_changing_the_forwarded_value_gains_nothing_and_memory_stays_bounded",
     123: "test_pitfall_123_a_job_that_has_ended_is_left_as_it_is",
     124: "test_pitfall_124_names_are_checked_before_anything_is_sent",
-    125: EXPORT + "one file spoils no list",
+    125: "test_pitfall_125_one_bad_file_spoils_no_list_and_states_are_no_models",
     126: "test_pitfall_126_metadata_of_null_is_tolerated",
     127: "test_pitfall_127_a_part_of_the_pictures_is_said_to_be_one",
     128: "test_pitfall_128_formats_that_the_trainer_passes_over_are_reported",

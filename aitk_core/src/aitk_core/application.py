@@ -205,6 +205,7 @@ class Application:
                 roots[name] = known
             elif name == "configs":
                 roots[name] = self.settings.home / "configs"
+        roots["exports"] = self.settings.exports_dir or self.settings.home / "exports"
         for index, path in enumerate(self.settings.model_roots):
             roots[f"models{index or ''}"] = path
         return roots

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
         SettingsSpec,
         SinkSpec,
         ToolSpec,
+        WebRouteSpec,
     )
 
 PROJECT: Final = "aitk"
@@ -131,6 +132,16 @@ def aitk_resources() -> Iterable[ResourceSpec]:
     yield ResourceSpec(uri="acme://runs/{job_id}/curve", name="acme_curve",
                        description="Loss as CSV.", mime_type="text/csv",
                        read=Lazy("acme_probe.resources:read_curve"))
+    """
+
+
+@hookspec
+def aitk_web_routes() -> Iterable[WebRouteSpec]:
+    """Declare paths of the HTTP frontend, such as pages and downloads.
+
+    yield WebRouteSpec(path="/acme/{name}", handler=Lazy("acme_probe.pages:show"))
+
+    async def show(request: Request, context: ToolContext) -> Response: ...  # of Starlette
     """
 
 

@@ -28,6 +28,7 @@ from aitk_core.specs import (
     SettingsSpec,
     SinkSpec,
     ToolSpec,
+    WebRouteSpec,
 )
 
 if TYPE_CHECKING:
@@ -82,6 +83,8 @@ class Registry:
     failure_catalogues: Mapping[str, Owned[FailureCatalogueSpec]]
     sinks: Mapping[str, Owned[SinkSpec]]
     services: Mapping[str, Owned[ServiceSpec]]
+    web_routes: Mapping[str, Owned[WebRouteSpec]]
+    """By method and path."""
     band_policies: Mapping[str, Owned[BandPolicySpec]]
     backends: Mapping[str, Owned[BackendSpec]]
     resources: Mapping[str, Owned[ResourceSpec]]
@@ -261,6 +264,9 @@ def load_registry(
         band_policies=builder.collect("aitk_band_policies", BandPolicySpec, lambda spec: spec.id),
         backends=builder.collect("aitk_backends", BackendSpec, lambda spec: spec.kind),
         resources=builder.collect("aitk_resources", ResourceSpec, lambda spec: spec.uri),
+        web_routes=builder.collect(
+            "aitk_web_routes", WebRouteSpec, lambda spec: f"{spec.method} {spec.path}"
+        ),
         prompts=builder.collect("aitk_prompts", PromptSpec, lambda spec: spec.name),
         settings=_settings(builder),
         commands=builder.collect("aitk_commands", CommandSpec, lambda spec: spec.name),

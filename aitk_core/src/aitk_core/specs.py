@@ -262,6 +262,35 @@ class ResourceSpec:
         return "{" in self.uri
 
 
+WebHandler: TypeAlias = Callable[[Any, ToolContext], Awaitable[Any]]
+"""Takes a Starlette request and returns a Starlette response."""
+_ROUTE: Final = re.compile(r"/[a-z0-9][a-zA-Z0-9_.:{}/-]{0,199}")
+_CORE_ROUTES: Final = frozenset({"health", "ready", "tools", "mcp"})
+
+
+def _free_path(_instance: Any, _attribute: Attribute[str], value: object) -> None:
+    if not isinstance(value, str) or not _ROUTE.fullmatch(value):
+        raise InvalidSpecError(f"path {value!r} is no path such as /acme/{{name}}", field="path")
+    if value.split("/")[1] in _CORE_ROUTES:
+        raise InvalidSpecError(f"path {value!r} belongs to the core", field="path")
+
+
+@frozen(kw_only=True)
+class WebRouteSpec:
+    """A path of the HTTP frontend; GET answers HEAD as well.
+
+    Host, Origin, token and rate are checked before the handler runs; an `AitkError` that it
+    raises is answered as every frontend answers it.
+    """
+
+    path: str = field(validator=_free_path)
+    """With parts to fill in as Starlette writes them: `/acme/{name}`, `/acme/{rest:path}`."""
+    handler: Lazy[WebHandler] = field(validator=_lazy)
+    method: Literal["GET", "POST"] = "GET"
+    needs_token: bool = True
+    """Off for what everybody may see even where a token is set, such as a style sheet."""
+
+
 @frozen(kw_only=True)
 class PromptArgument:
     """One argument of a prompt."""

@@ -125,6 +125,11 @@ class ServerSettings:
         description="Training output folder, where this machine can see it; default: "
         "/ai-toolkit/outputs where that is a folder.",
     )
+    exports_dir: Path | None = setting(
+        None,
+        env="AITK_EXPORTS_DIR",
+        description="Folder for exported models; default: exports/ below AITK_HOME.",
+    )
     model_roots: tuple[Path, ...] = setting(
         (),
         env="COMFYUI_MODEL_ROOTS",

@@ -5,6 +5,7 @@
     GET  /tools      the tools as MCP lists them
     POST /mcp/tool   {"name", "arguments"?, "include_result"?}: runs a tool
     *    /mcp        MCP over streamable HTTP
+    and the paths that plugins declare
 
 A call is checked in this order: Host and Origin, token, rate limit, body, shape, tool.
 """
@@ -32,6 +33,7 @@ from aitk_core.frontends.http.mcp_route import McpRoute
 from aitk_core.frontends.http.readiness import Readiness
 from aitk_core.frontends.http.requests import parse_json, read_body, tool_request
 from aitk_core.frontends.http.sources import Sources
+from aitk_core.frontends.http.web import plugin_routes
 from aitk_core.frontends.mcp import wire
 from aitk_core.policy import narrowed_by_headers
 
@@ -258,6 +260,12 @@ def build_app(
         Route("/ready", bridge.ready),
         Route("/tools", bridge.tools),
         Route("/mcp/tool", bridge.call, methods=["POST"]),
+        *plugin_routes(
+            application,
+            guard=guard,
+            limiter=limiter,
+            timeout_s=settings.tool_timeout_seconds,
+        ),
     ]
     mcp = None
     if with_mcp:

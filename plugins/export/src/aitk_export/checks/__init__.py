@@ -1,0 +1,1 @@
+"""What a file of weights is found to be: whole, finite, of which rank."""
