@@ -32,6 +32,7 @@ from aitk_core.specs import (
     ServiceSpec,
     SettingsSpec,
     SinkSpec,
+    WebRouteSpec,
 )
 from aitk_core.testing import plugins
 from aitk_core.testing.plugins import (

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from aitk_core.configkeys.differences import Difference, config_diff
 from aitk_core.errors import InvalidArgumentsError
-from aitk_training.configs.paths_dotted import Change, Difference, apply_overrides, config_diff
+from aitk_training.configs.paths_dotted import Change, apply_overrides
 
 DATA = Path(__file__).parent / "data" / "configs"
 JOB = json.loads((DATA / "recorded_jobs.json").read_text(encoding="utf-8"))["ok_200_steps"]

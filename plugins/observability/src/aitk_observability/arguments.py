@@ -74,8 +74,9 @@ class EvaluateLora:
     )
     pass_threshold: float = arg(70, description="Score to pass.", minimum=0, maximum=100)
     rubric_weights: RubricWeights | None = arg(None, description="Other weights.")
-    include_samples: bool = arg(
-        True, description="Check the sample images, and show them where the client takes images."
+    include_samples: bool = arg(True, description="Check the sample images.")
+    charts: Literal["auto", "light", "none"] = arg(
+        "auto", description="Sheet of the samples; auto: where the client takes images."
     )
     scoring_method: Literal["evidence_v1", "reference_v1"] = arg(
         "evidence_v1", description=_SCORING

@@ -7,8 +7,8 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 from weakref import WeakValueDictionary
 
+from aitk_core.configkeys.differences import config_diff
 from aitk_core.errors import AitkError
-from aitk_training.configs.paths_dotted import config_diff
 from aitk_training.tools.outputs_configs import ConfigChange
 from aitk_training.tools.outputs_jobs import JobAhead, JobLine, QueueState
 

@@ -221,7 +221,7 @@ async def _samples(context: ToolContext, job_id: str) -> tuple[Block, ...]:
         )
     ]
     if context.shows_images:
-        asked = {"job_id": job_id, "include_dataset": False, "include_samples": True}
+        asked = {"job_id": job_id, "include_dataset": False, "charts": "light"}
         try:
             blocks += (await context.call_tool("evaluate-lora", asked)).blocks
         except AitkError:

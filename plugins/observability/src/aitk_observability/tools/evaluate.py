@@ -57,7 +57,8 @@ async def evaluate_lora(arguments: EvaluateLora, context: ToolContext) -> ToolRe
 
     data = await context.run(report)
     blocks: tuple[Block, ...] = ()
-    if context.shows_images and not isinstance(samples, str) and samples.samples:
+    shown = arguments.charts == "light" or (arguments.charts == "auto" and context.shows_images)
+    if shown and not isinstance(samples, str) and samples.samples:
         blocks = await context.run(_sheet, samples, context.redacted)
     return ToolResult(data=data, summary=summarize(data), blocks=blocks)
 

@@ -1,4 +1,4 @@
-"""Changes of single values of a config by dotted path, and the differences of two configs.
+"""Changes of single values of a config by dotted path.
 
 A path is relative to the config's `config` block, as the backend's own form writes it:
 `process.0.train.steps`. `config.process.0.train.steps` is the same. A key with a dot in it
@@ -7,10 +7,9 @@ cannot be named.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from copy import deepcopy
 from difflib import get_close_matches
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final
 
 import attrs
 
@@ -18,7 +17,7 @@ from aitk_core.configkeys.paths import index_of, overlap, same_json, split_path,
 from aitk_core.errors import InvalidArgumentsError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from aitk_core.configkeys.paths import Keys
 
@@ -38,17 +37,6 @@ class Change:
     """The key was not there: the backend ignores keys that it does not know."""
     nearest: str | None = None
     """For an added key, the key beside it that it resembles."""
-
-
-@attrs.frozen(kw_only=True)
-class Difference:
-    """One value that two configs do not share."""
-
-    path: str
-    """Relative to `config`; a value outside of that block has its path from the top."""
-    a: Any
-    b: Any
-    kind: Literal["changed", "added", "removed"]
 
 
 class _PathError(Exception):
@@ -85,14 +73,6 @@ def apply_overrides(
             faults=faults,
         )
     return changed, tuple(changes)
-
-
-def config_diff(a: Mapping[str, Any], b: Mapping[str, Any]) -> tuple[Difference, ...]:
-    """Return what the second config has differently, in the order of the first one's keys.
-
-    Objects are compared key by key, lists of objects item by item; other lists are one value.
-    """
-    return tuple(_differences(a, b, ()))
 
 
 def _fault(path: str, message: str) -> dict[str, str]:
@@ -163,29 +143,3 @@ def _index(parent: list[Any], key: str, where: Keys) -> int:
     if index >= len(parent):
         raise _PathError(f"{'.'.join(where)!r} has {len(parent)} items: there is no index {key}")
     return index
-
-
-def _by_item(value: Any) -> bool:
-    return isinstance(value, list) and any(isinstance(each, dict | list) for each in value)
-
-
-def _differences(a: Any, b: Any, keys: Keys) -> Iterator[Difference]:
-    if isinstance(a, Mapping) and isinstance(b, Mapping):
-        for key in dict.fromkeys([*a, *b]):
-            at_a, at_b = a.get(key, _MISSING), b.get(key, _MISSING)
-            yield from _differences(at_a, at_b, (*keys, str(key)))
-    elif isinstance(a, list) and isinstance(b, list) and (_by_item(a) or _by_item(b)):
-        for index in range(max(len(a), len(b))):
-            at_a = a[index] if index < len(a) else _MISSING
-            at_b = b[index] if index < len(b) else _MISSING
-            yield from _differences(at_a, at_b, (*keys, str(index)))
-    elif a is _MISSING:
-        yield Difference(path=_path(keys), a=None, b=b, kind="added")
-    elif b is _MISSING:
-        yield Difference(path=_path(keys), a=a, b=None, kind="removed")
-    elif not same_json(a, b):
-        yield Difference(path=_path(keys), a=a, b=b, kind="changed")
-
-
-def _path(keys: Keys) -> str:
-    return ".".join(keys[1:] if keys[0] == "config" and len(keys) > 1 else keys)
