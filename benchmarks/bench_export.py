@@ -34,7 +34,7 @@ from aitk_core.settings import SettingsSource
 from aitk_core.testing.recorded import recorded_backend, recorded_runs
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
 _RUN = "ok_200_steps"
 _PIECE = 64 * 1024 * 1024
@@ -68,7 +68,9 @@ def peak_mib() -> float:
 def application(folder: Path, model: Path) -> Application:
     """Return the server over a recorded job that left the model."""
     run = recorded_runs()[_RUN]
-    listed = [{"path": f"/toolkit/output/{_RUN}/{model.name}", "size": model.stat().st_size}]
+    listed: list[Mapping[str, Any]] = [
+        {"path": f"/toolkit/output/{_RUN}/{model.name}", "size": model.stat().st_size}
+    ]
     environment = {
         "AITK_HOME": str(folder / "home"),
         "AITK_OUTPUTS_DIR": str(folder / "output"),
@@ -102,7 +104,7 @@ async def download(folder: Path, model: Path) -> float:
 
     import uvicorn
 
-    app = application(folder, model)
+    app, expected = application(folder, model), model.stat().st_size  # noqa: ASYNC240 - once
     asgi = build_app(app, app.http_settings(), with_mcp=False)
     listener = socket.create_server(("127.0.0.1", 0))
     server = uvicorn.Server(uvicorn.Config(asgi, log_level="critical", ws="none"))
@@ -122,7 +124,7 @@ async def download(folder: Path, model: Path) -> float:
         took = time.perf_counter() - begin
     server.should_exit = True
     await task
-    if size != model.stat().st_size:
+    if size != expected:
         raise SystemExit("the download is not whole")
     return took
 

@@ -110,6 +110,7 @@ def calls(job_id: str, datasets: str, suffix: str) -> Calls:
         ("alert-routing", {"test": True, "destination": f"{suffix}.jsonl"}),
         ("list-alerts", {"limit": 500}),
         ("export-model", {"job_id": job_id, "copy_to": "exports", "name": suffix}),
+        ("export-observability-report", {"job_id": job_id}),
         ("list-exported-models", {"where": "exports"}),
         ("download-model", {"model_path": f"exports:{suffix}.safetensors"}),
     ]
@@ -172,6 +173,7 @@ def check(answers: Mapping[str, Any], registry: Registry, suffix: str) -> None:
     assert answers["alert-routing"]["route_result"]["routed"] is True
     told = [each for message in answers["list-alerts"]["messages"] for each in message["alerts"]]
     assert "TEST_MESSAGE" in {each["code"] for each in told}
+    assert answers["export-observability-report"]["overall_health"] == "healthy"
     (file,) = answers["export-model"]["files"]
     assert file["check"]["verdict"] == "sound"
     (line,) = answers["list-exported-models"]["models"]

@@ -14,9 +14,8 @@ from aitk_core.registry import load_registry
 ROOT: Final = Path(__file__).parents[1]
 LAST: Final = 131
 
-REPORT: Final = "belongs to export-observability-report: "
 COMFYUI: Final = "belongs to comfyui: "
-PARTS: Final = (REPORT, COMFYUI)
+PARTS: Final = (COMFYUI,)
 
 PITFALLS: Final[dict[int, str]] = {
     # A. Verdicts without evidence
@@ -78,7 +77,7 @@ PITFALLS: Final[dict[int, str]] = {
     53: "test_pitfall_53_the_name_of_a_config_is_no_path",
     54: "test_pitfall_54_a_dataset_is_one_folder_below_the_root",
     55: "test_pitfall_55_only_pictures_that_decode_are_saved",
-    56: REPORT + "reports are written below configured folders",
+    56: "test_pitfall_56_reports_stay_below_the_configured_folders",
     57: "test_pitfall_57_82_no_link_is_followed_and_no_pipe_is_waited_for",
     58: "test_pitfall_58_an_answer_says_taken_later_or_never_and_is_never_shown",
     59: "test_pitfall_59_a_scheme_other_than_https_is_refused_at_once",
@@ -100,7 +99,7 @@ PITFALLS: Final[dict[int, str]] = {
     74: "test_pitfall_73_74_115_a_wrong_value_is_refused_not_bent",
     75: "test_pitfall_75_a_number_of_lines_is_a_positive_integer_with_a_bound",
     76: "test_pitfall_76_a_run_named_twice_is_ranked_once",
-    77: REPORT + "two reports have two names",
+    77: "test_pitfall_77_two_reports_of_one_second_have_two_names",
     78: "test_pitfall_78_impossible_steps_are_flagged_and_progress_stays_a_percentage",
     79: "test_reference_of_the_tools_is_made_from_the_schemas",
     80: "test_pitfall_80_health_is_liveness_and_ready_asks_the_backend",

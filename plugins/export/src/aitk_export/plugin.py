@@ -6,7 +6,12 @@ from typing import TYPE_CHECKING
 
 from aitk_core.hookspecs import hookimpl
 from aitk_core.specs import Lazy, ResourceSpec, SettingsSpec, ToolSpec, WebRouteSpec
-from aitk_export.arguments import DownloadModel, ExportModel, ListExportedModels
+from aitk_export.arguments import (
+    DownloadModel,
+    ExportModel,
+    ExportObservabilityReport,
+    ListExportedModels,
+)
 from aitk_export.download import uris
 
 if TYPE_CHECKING:
@@ -53,6 +58,22 @@ def aitk_tools() -> Iterable[ToolSpec]:
         contract="download-model.v1",
         handler=Lazy("aitk_export.tools.download:download_model"),
         text="json",
+    )
+    yield ToolSpec(
+        name="export-observability-report",
+        title="Report as files",
+        description=(
+            "Writes a run's health report as JSON, Markdown and one HTML page with curves, "
+            "samples, findings and the config's differences to a baseline. To read it at once "
+            "use get-training-observability."
+        ),
+        arguments=ExportObservabilityReport,
+        contract="export-observability-report.v1",
+        handler=Lazy("aitk_export.tools.report:export_observability_report"),
+        text="json",
+        read_only=False,
+        # Every call writes new files.
+        idempotent=False,
     )
 
 
