@@ -110,7 +110,7 @@ def table() -> dict[str, Any]:
 def _shape(layout: Layout, name: str, models: dict[str, Any]) -> Shape:
     """Return the shape; an embedding has any number of vectors."""
     shape = layout.tensors[name][1]
-    if layout.sure is not None and name not in layout.sure:
+    if not _is_sure(layout, name):
         return (_ANY,) * len(shape)
     return (_ANY, *shape[1:]) if models[layout.models[0]]["kind"] == "embedding" else shape
 
@@ -135,7 +135,13 @@ def _has(layout: Layout, others: list[Layout]) -> list[str]:
     slim = [name for name in steady if len(shapes[name]) == 1 and _NUMBER.search(name)]
     crossing = [name for name in inner if any(part in name for part in _CROSSING)]
     chosen = dict.fromkeys(
-        [*_spread(outer, _OUTER), *_spread(inner, _INNER), *crossing[:1], *slim[:_SLIM]]
+        [
+            *(layout.sure or ()),
+            *_spread(outer, _OUTER),
+            *_spread(inner, _INNER),
+            *crossing[:1],
+            *slim[:_SLIM],
+        ]
     )
     if not chosen:
         chosen = dict.fromkeys(list(shapes)[:_INNER])
@@ -174,10 +180,19 @@ def _spread(names: list[str], count: int) -> list[str]:
 
 
 def _holds(other: Layout, layout: Layout, names: Any) -> bool:
+    """Return whether another layout has some tensors of one, or could have them."""
     return all(
-        name in other.tensors and other.tensors[name][1] == layout.tensors[name][1]
+        name in other.tensors
+        and (
+            other.tensors[name][1] == layout.tensors[name][1]
+            or not (_is_sure(layout, name) and _is_sure(other, name))
+        )
         for name in names
     )
+
+
+def _is_sure(layout: Layout, name: str) -> bool:
+    return layout.sure is None or name in layout.sure
 
 
 def _lacks(layout: Layout, has: list[str], others: list[Layout]) -> list[str]:

@@ -36,6 +36,7 @@ _MAX_NAME: Final = 100
 _MAX_SHARD: Final = 20_000
 """Tensors of a file in which single modules are looked for, if no layout stands out."""
 _MIN_SHARD: Final = 8
+_SHARDED: Final[tuple[Kind, ...]] = ("diffusion_model", "text_encoder")
 _TRAINED: Final = frozenset({"checkpoint", "diffusion_model", "lora", "text_encoder"})
 """Kinds whose metadata speak of the model itself."""
 _EMBEDDED: Final = {768: "embedding-sd15", 1024: "embedding-sd2"}
@@ -183,15 +184,12 @@ def _other(header: Header, said: str | None) -> Recognition:
             for name, tensor in header.tensors.items()
             if name.endswith(".weight") and len(tensor.shape) > 1
         }
-        fit = targets.fit(
-            ((targets.target_of(name)[1], names[name]) for name in names), joined=False
-        )
-        models = _counted(fit.layouts, loras=False)
-        if models:
-            kind = model_table()[models[0]].kind
-            return _chosen(
-                kind, models, f"{fit.known} of its layers fit, such as {fit.example}", said
-            )
+        pairs = [(targets.target_of(name)[1], size) for name, size in names.items()]
+        for kind in _SHARDED:
+            fit = targets.fit(pairs, kind, joined=False)
+            if fit.layouts:
+                why = f"{fit.known} of its layers fit, such as {fit.example}"
+                return _chosen(kind, _counted(fit.layouts, loras=False), why, said)
     return Recognition(kind="unknown", why="its tensors are of no layout known here", said=said)
 
 
@@ -251,19 +249,20 @@ def _fitting(
     wanted = by_target.get("diffusion_model")
     if wanted is None:
         everything = [pair for pairs in by_target.values() for pair in pairs]
-        fit = targets.fit(everything, joined=joined)
+        fit = targets.fit(everything, "text_encoder", joined=joined)
         return fit, _by_encoders(by_target, names, joined=joined)
-    fit = targets.fit(wanted, joined=joined)
+    fit = targets.fit(wanted, "diffusion_model", joined=joined)
     if not fit.layouts:  # what looked like a wrapper may be a part of the model's own names
-        fit = targets.fit(raw, joined=joined)
+        fit = targets.fit(raw, "diffusion_model", joined=joined)
     return fit, _counted(fit.layouts, loras=True)
 
 
 def _counted(layouts: Iterable[Layout], *, loras: bool) -> list[str]:
-    """Return the models of layouts, as LoRAs are counted."""
+    """Return the models of layouts in the order of the table, as LoRAs are counted."""
     table = model_table()
-    ids = (model for layout in layouts for model in layout.models)
-    return sorted(dict.fromkeys(table[each].lora_as if loras else each for each in ids))
+    ids = {model for layout in layouts for model in layout.models}
+    counted = {table[each].lora_as if loras else each for each in ids}
+    return [each for each in table if each in counted]
 
 
 def _by_encoders(
@@ -274,7 +273,7 @@ def _by_encoders(
 ) -> list[str]:
     left: list[str] | None = None
     for pairs in by_target.values():
-        encoders = _counted(targets.fit(pairs, joined=joined).layouts, loras=True)
+        encoders = _counted(targets.fit(pairs, "text_encoder", joined=joined).layouts, loras=True)
         models = [model for each in encoders for model in _BY_ENCODER.get(each, ())]
         left = models if left is None else [model for model in left if model in models]
     if left and "sd15" in left:

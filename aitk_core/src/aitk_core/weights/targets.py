@@ -6,21 +6,25 @@ import re
 from functools import cache
 from typing import TYPE_CHECKING, Final, TypeAlias
 
-from attrs import frozen
+from attrs import Factory, define, field, frozen
 
-from aitk_core.weights.layouts import Layout, layout_table
+from aitk_core.weights.layouts import Kind, Layout, layout_table, model_table
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 Size: TypeAlias = tuple[int, int]
 
-_DOTTED: Final = re.compile(r"(?<![^.])\d+(?![^.])")
-_JOINED: Final = re.compile(r"(?<![^_])\d+(?![^_])")
+_DOTTED: Final = re.compile(r"(?<![^.\n])\d+(?![^.\n])")
+_JOINED: Final = re.compile(r"(?<![^_\n])\d+(?![^_\n])")
 _MAX_MISSING: Final = 0.1
 """Share of the known modules that a layout may lack; trainers add layers of their own."""
 _MIN_KNOWN: Final = 0.5
 """Share of the modules that any layout must know at all."""
+_DEEP: Final = 3
+"""Highest number from which on a list of blocks tells a model by its depth."""
+_MAX_DIGITS: Final = 4
+"""Longer numbers are none of blocks."""
 
 _JOINED_PREFIXES: Final = (
     ("lora_unet_", "diffusion_model"),
@@ -66,6 +70,10 @@ class Known:
     sizes: frozenset[Size]
     """Empty where the sizes are not known."""
 
+    def has(self, size: Size | None) -> bool:
+        """Return whether a module can be of a size, as far as both are known."""
+        return size is None or not self.sizes or size in self.sizes
+
 
 @frozen(kw_only=True)
 class Fit:
@@ -93,15 +101,30 @@ def target_of(name: str) -> tuple[str, str, bool]:
 
 @cache
 def _index(*, joined: bool) -> Mapping[str, tuple[Known, ...]]:
-    found: dict[str, list[Known]] = {}
+    found: dict[str, dict[int, Known]] = {}
     for number, layout in enumerate(layout_table()):
         for pattern, text in layout.modules.items():
             highest, *sizes = text.split()
-            key = pattern.replace(".", "_") if joined else pattern
-            found.setdefault(key, []).append(
-                Known(layout=number, highest=int(highest), sizes=frozenset(map(_size, sizes)))
-            )
-    return {key: tuple(known) for key, known in found.items()}
+            key, top = _joined(pattern, int(highest)) if joined else (pattern, int(highest))
+            known = Known(layout=number, highest=top, sizes=frozenset(map(_size, sizes)))
+            other = found.setdefault(key, {}).get(number)
+            if other is not None:
+                known = Known(
+                    layout=number,
+                    highest=max(known.highest, other.highest),
+                    sizes=known.sizes | other.sizes,
+                )
+            found[key][number] = known
+    return {key: tuple(known.values()) for key, known in found.items()}
+
+
+def _joined(pattern: str, highest: int) -> tuple[str, int]:
+    """Return a pattern with its dots as `_`, which makes numbers of `linear_1` and the like."""
+    flat = pattern.replace(".", "_")
+    first = _JOINED.search(flat)
+    if first is not None and "#" not in flat[: first.start()]:
+        highest = int(first.group())
+    return _JOINED.sub("#", flat), highest
 
 
 def _size(text: str) -> Size:
@@ -109,54 +132,81 @@ def _size(text: str) -> Size:
     return int(rows), int(columns)
 
 
-def fit(modules: Iterable[tuple[str, Size | None]], *, joined: bool) -> Fit:
+def fit(modules: Iterable[tuple[str, Size | None]], kind: Kind, *, joined: bool) -> Fit:
     """Return the layouts that modules fit.
 
-    A layout is out where one module that it has is of another size or beyond its last block.
+    A layout is out where one module that it has is of another size or beyond its last block. If
+    the modules are of all blocks that some of the layouts have, the deeper ones are out as well.
 
     Args:
         modules: Names without prefix, and sizes where these are known.
+        kind: The layouts that are asked for.
         joined: `_` stands in the names where the model's own have a dot.
     """
     pairs = list(modules)
-    seen: dict[tuple[str, Size | None], list[int]] = {}
     number_of = _JOINED if joined else _DOTTED
+    names = [name if "\n" not in name else "" for name, _ in pairs]
     # One substitution over all names is far cheaper than one for each.
-    patterns = (
-        number_of.sub("#", "\n".join(name for name, _ in pairs)).split("\n")
-        if not any("\n" in name for name, _ in pairs)
-        else [number_of.sub("#", name) for name, _ in pairs]
-    )
-    for pattern, (name, size) in zip(patterns, pairs, strict=True):
+    patterns = number_of.sub("#", "\n".join(names)).split("\n")
+    seen: dict[tuple[str, Size | None], _Group] = {}
+    for pattern, name, (_, size) in zip(patterns, names, pairs, strict=True):
+        group = seen.setdefault((pattern, size), _Group())
+        group.count += 1
         number = number_of.search(name)
-        counted = seen.setdefault((pattern, size), [0, -1])
-        counted[0] += 1
-        if number is not None and len(number.group()) < len("10000"):
-            counted[1] = max(counted[1], int(number.group()))
-    return _judge(seen, len(pairs), joined=joined)
+        if number is not None and len(number.group()) <= _MAX_DIGITS:
+            group.numbers.add(int(number.group()))
+    return _judge(seen, len(pairs), kind, joined=joined)
 
 
-def _judge(seen: Mapping[tuple[str, Size | None], list[int]], total: int, *, joined: bool) -> Fit:
+@define
+class _Group:
+    """Modules of one pattern and size."""
+
+    count: int = 0
+    numbers: set[int] = field(default=Factory(set))
+
+
+def _judge(
+    seen: Mapping[tuple[str, Size | None], _Group], total: int, kind: Kind, *, joined: bool
+) -> Fit:
     index = _index(joined=joined)
     fitting: dict[int, int] = {}
     out: set[int] = set()
+    depths: dict[int, dict[str, tuple[int, set[int]]]] = {}
     known = 0
     example = ""
-    for (pattern, size), (count, highest) in seen.items():
+    for (pattern, size), group in seen.items():
         rows = index.get(pattern, ())
-        known += count if rows else 0
+        known += group.count if rows else 0
         for row in rows:
-            if highest > row.highest or (size is not None and row.sizes and size not in row.sizes):
+            if max(group.numbers, default=-1) > row.highest or not row.has(size):
                 out.add(row.layout)
-            else:
-                fitting[row.layout] = fitting.get(row.layout, 0) + count
-                if not example and size is not None:
-                    example = f"{pattern} {size[0]} x {size[1]}"
+                continue
+            fitting[row.layout] = fitting.get(row.layout, 0) + group.count
+            if row.highest >= _DEEP:
+                _, numbers = depths.setdefault(row.layout, {}).setdefault(
+                    pattern, (row.highest, set())
+                )
+                numbers |= group.numbers
+            if not example and size is not None:
+                example = f"{pattern} {size[0]} x {size[1]}"
     if not known or known < total * _MIN_KNOWN:
         return Fit(layouts=(), known=known, example="")
-    full = [number for number, count in fitting.items() if count == known and number not in out]
+    models, table = model_table(), layout_table()
+    left = {
+        number: count
+        for number, count in fitting.items()
+        if number not in out and models[table[number].models[0]].kind == kind
+    }
+    full = [number for number, count in left.items() if count == known]
     if not full:
-        enough = known * (1 - _MAX_MISSING)
-        full = [n for n, count in fitting.items() if count >= enough and n not in out]
-    table = layout_table()
-    return Fit(layouts=tuple(table[number] for number in full), known=known, example=example)
+        full = [number for number, count in left.items() if count >= known * (1 - _MAX_MISSING)]
+    complete = [
+        number
+        for number in full
+        if number in depths
+        and all(len(numbers) == top + 1 for top, numbers in depths[number].values())
+    ]
+    return Fit(
+        layouts=tuple(table[number] for number in complete or full), known=known, example=example
+    )
