@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 from attrs import Factory, define, field, frozen
 
-from aitk_core.weights.layouts import Kind, Layout, layout_table, model_table
+from aitk_core.weights.layouts import Layout, layout_table, model_table
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+
+    from aitk_core.weights.layouts import Kind
 
 Size: TypeAlias = tuple[int, int]
 
@@ -19,8 +21,8 @@ _DOTTED: Final = re.compile(r"(?<![^.\n])\d+(?![^.\n])")
 _JOINED: Final = re.compile(r"(?<![^_\n])\d+(?![^_\n])")
 _MAX_MISSING: Final = 0.1
 """Share of the known modules that a layout may lack; trainers add layers of their own."""
-_MIN_KNOWN: Final = 0.5
-"""Share of the modules that any layout must know at all."""
+_MIN_KNOWN: Final = 0.75
+"""Share of the modules, of those whose sizes show, that any layout must know at all."""
 _DEEP: Final = 3
 """Highest number from which on a list of blocks tells a model by its depth."""
 _MAX_DIGITS: Final = 4
@@ -155,7 +157,7 @@ def fit(modules: Iterable[tuple[str, Size | None]], kind: Kind, *, joined: bool)
         number = number_of.search(name)
         if number is not None and len(number.group()) <= _MAX_DIGITS:
             group.numbers.add(int(number.group()))
-    return _judge(seen, len(pairs), kind, joined=joined)
+    return _judge(seen, kind, joined=joined)
 
 
 @define
@@ -166,18 +168,17 @@ class _Group:
     numbers: set[int] = field(default=Factory(set))
 
 
-def _judge(
-    seen: Mapping[tuple[str, Size | None], _Group], total: int, kind: Kind, *, joined: bool
-) -> Fit:
+def _judge(seen: Mapping[tuple[str, Size | None], _Group], kind: Kind, *, joined: bool) -> Fit:
     index = _index(joined=joined)
     fitting: dict[int, int] = {}
     out: set[int] = set()
     depths: dict[int, dict[str, tuple[int, set[int]]]] = {}
-    known = 0
+    known = strange = 0
     example = ""
     for (pattern, size), group in seen.items():
         rows = index.get(pattern, ())
         known += group.count if rows else 0
+        strange += 0 if rows or size is None else group.count
         for row in rows:
             if max(group.numbers, default=-1) > row.highest or not row.has(size):
                 out.add(row.layout)
@@ -190,7 +191,7 @@ def _judge(
                 numbers |= group.numbers
             if not example and size is not None:
                 example = f"{pattern} {size[0]} x {size[1]}"
-    if not known or known < total * _MIN_KNOWN:
+    if not known or known < (known + strange) * _MIN_KNOWN:
         return Fit(layouts=(), known=known, example="")
     models, table = model_table(), layout_table()
     left = {
