@@ -10,6 +10,7 @@ import asyncio
 import json
 import sys
 from contextlib import AsyncExitStack
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -22,7 +23,6 @@ from support.trained import trained
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
     from aitk_core.registry import Registry
 
@@ -112,6 +112,7 @@ def calls(job_id: str, datasets: str, suffix: str) -> Calls:
         ("export-model", {"job_id": job_id, "copy_to": "exports", "name": suffix}),
         ("export-observability-report", {"job_id": job_id}),
         ("list-exported-models", {"where": "exports"}),
+        ("list-comfyui-models", {"query": "denoiser"}),
         ("download-model", {"model_path": f"exports:{suffix}.safetensors"}),
     ]
 
@@ -131,7 +132,8 @@ def filled(arguments: dict[str, Any], answers: Mapping[str, Any]) -> dict[str, A
 
 def folders(run: Any) -> dict[str, str]:
     """Give the settings of a server on the backend's own machine."""
-    return {"AITK_DATASETS_DIR": str(run.datasets_folder)}
+    models = Path(run.datasets_folder).parent / "models"
+    return {"AITK_DATASETS_DIR": str(run.datasets_folder), "COMFYUI_MODEL_ROOTS": str(models)}
 
 
 async def over_mcp(client: mcp.Client, work: Calls) -> dict[str, Any]:
@@ -176,6 +178,7 @@ def check(answers: Mapping[str, Any], registry: Registry, suffix: str) -> None:
     assert answers["export-observability-report"]["overall_health"] == "healthy"
     (file,) = answers["export-model"]["files"]
     assert file["check"]["verdict"] == "sound"
+    assert answers["list-comfyui-models"]["total"] == 1
     (line,) = answers["list-exported-models"]["models"]
     assert (line["run"], line["step"]) == ("e2e", 60)
     assert answers["download-model"]["sha256"] == file["check"]["sha256"]

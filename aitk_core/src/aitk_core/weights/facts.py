@@ -8,22 +8,16 @@ from attrs import field, frozen
 
 from aitk_core.errors import BrokenWeightsError
 from aitk_core.weights.reading import READABLE, read_header
+from aitk_core.weights.recognition import recognise
 from aitk_core.weights.training import TrainingFacts, training_facts
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from aitk_core.weights.header import Header
-
-VERSION: Final = 1
+VERSION: Final = 2
 """Rises with any change of what is found; older entries of an index are then read anew."""
-_DOWN: Final = (
-    ".lora_down.weight",
-    ".lora_A.weight",
-    ".lora_A.default.weight",
-    ".lora.down.weight",
-)
 _DTYPES: Final = 4
+_CANDIDATES: Final = 12
 
 
 @frozen(kw_only=True)
@@ -35,25 +29,25 @@ class FileFacts:
     parameters: int | None = None
     dtypes: dict[str, int] = field(factory=dict)
     """Values of the most frequent types."""
+    rank: int | None = None
+    """Of a LoRA's linear layers, where they share one."""
     ranks: dict[int, int] = field(factory=dict)
-    """Layers of a LoRA by rank."""
+    """Layers of a LoRA by rank, convolutions included."""
     training: TrainingFacts = field(factory=TrainingFacts)
+    kind: str | None = None
+    """What it is, as `aitk_core.weights.recognition` says."""
+    model: str | None = None
+    label: str | None = None
+    candidates: tuple[str, ...] = ()
+    archs: tuple[str, ...] = ()
+    why: str | None = None
+    algorithm: str | None = None
+    """Of a LoRA."""
+    said: str | None = None
+    """What its own metadata call its base; untrusted."""
+    agrees: bool | None = None
     error: str | None = None
     """Why the header could not be read."""
-
-    @property
-    def rank(self) -> int | None:
-        """Return the one rank of all layers, None where they differ or there are none."""
-        return next(iter(self.ranks)) if len(self.ranks) == 1 else None
-
-
-def ranks_of(header: Header) -> dict[int, int]:
-    """Return the ranks of a LoRA and how many layers have each; empty for another file."""
-    found: dict[int, int] = {}
-    for name, tensor in header.tensors.items():
-        if name.endswith(_DOWN) and tensor.shape:
-            found[tensor.shape[0]] = found.get(tensor.shape[0], 0) + 1
-    return dict(sorted(found.items()))
 
 
 def facts_of(path: Path) -> FileFacts:
@@ -66,11 +60,22 @@ def facts_of(path: Path) -> FileFacts:
         return FileFacts(error=str(error))
     except OSError as error:
         return FileFacts(error=f"cannot be read: {error.strerror or type(error).__name__}")
+    found = recognise(header)
     return FileFacts(
+        kind=found.kind,
+        model=found.model,
+        label=found.label,
+        candidates=found.candidates[:_CANDIDATES],
+        archs=found.archs,
+        why=found.why or None,
+        algorithm=None if found.network is None else found.network.algorithm,
+        said=found.said,
+        agrees=found.agrees,
         format=header.format,
         tensors=len(header.tensors),
         parameters=header.parameters,
         dtypes=dict(list(header.dtypes.items())[:_DTYPES]),
-        ranks=ranks_of(header),
+        rank=None if found.network is None else found.network.rank,
+        ranks={} if found.network is None else dict(found.network.ranks),
         training=training_facts(header.metadata),
     )

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from aitk_core.weights.header import Header, ReadBytes
 
-READABLE: Final = (".safetensors", ".gguf")
+READABLE: Final = (".safetensors", ".sft", ".gguf")
 """Files whose header can be read; the others are pickles, which are never opened."""
 
 

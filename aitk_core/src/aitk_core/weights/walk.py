@@ -36,7 +36,12 @@ class Walked:
     """There was more than is looked at."""
 
 
-def walk_weights(folder: Path, *, allowed: Iterable[Path] = ()) -> Walked:
+def walk_weights(
+    folder: Path,
+    *,
+    allowed: Iterable[Path] = (),
+    extensions: tuple[str, ...] = MODEL_EXTENSIONS,
+) -> Walked:
     """Return the files of weights below a folder; blocking.
 
     A linked folder is entered once; files and folders whose link leads out of the folder and of
@@ -45,8 +50,9 @@ def walk_weights(folder: Path, *, allowed: Iterable[Path] = ()) -> Walked:
     Args:
         folder: Absolute, links resolved.
         allowed: Further folders that links may lead to, links resolved.
+        extensions: Of the files, lower case.
     """
-    walk = _Walk((folder, *allowed))
+    walk = _Walk((folder, *allowed), extensions)
     waiting: list[tuple[str, int]] = [(str(folder), 0)]
     while waiting and not walk.limited:
         here, depth = waiting.pop()
@@ -60,8 +66,9 @@ def walk_weights(folder: Path, *, allowed: Iterable[Path] = ()) -> Walked:
 
 
 class _Walk:
-    def __init__(self, roots: tuple[Path, ...]) -> None:
+    def __init__(self, roots: tuple[Path, ...], extensions: tuple[str, ...]) -> None:
         self._roots = roots
+        self._extensions = extensions
         self._entered: set[tuple[int, int]] = set()
         self._entries = 0
         self.files: list[SeenFile] = []
@@ -98,7 +105,7 @@ class _Walk:
 
     def _look(self, entry: os.DirEntry[str]) -> bool:
         """Take a file of weights, and tell whether it is a folder to enter."""
-        is_model = entry.name.lower().endswith(MODEL_EXTENSIONS)
+        is_model = entry.name.lower().endswith(self._extensions)
         if entry.is_symlink() and not self._is_allowed(entry.path):
             self.outside += is_model or entry.is_dir()
             return False

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from aitk_core.convert import unstructure
-from aitk_core.weights.facts import ranks_of
+from aitk_core.weights.recognition import recognise
 from aitk_core.weights.training import training_facts
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def sidecar(
     """
     header, numbers = verified.header, verified.numbers
     facts = training_facts(header.metadata)
-    ranks = ranks_of(header)
+    found = recognise(header)
     alphas = {} if numbers is None else numbers.alphas
     made = datetime.fromtimestamp(now, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     return {
@@ -41,7 +41,9 @@ def sidecar(
             "tensors": len(header.tensors),
             "parameters": header.parameters,
             "dtypes": header.dtypes,
-            "rank": next(iter(ranks)) if len(ranks) == 1 else None,
+            "kind": found.kind,
+            "base": found.label,
+            "rank": None if found.network is None else found.network.rank,
             "alpha": next(iter(alphas)) if len(alphas) == 1 else None,
             "verdict": verified.verdict,
         },

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 from aitk_core.convert import unstructure
 from aitk_core.errors import AitkError, FileMissingError, InvalidArgumentsError
 from aitk_core.records.results import Link, ToolResult
-from aitk_core.weights.facts import ranks_of
+from aitk_core.weights.recognition import recognise
 from aitk_core.weights.training import training_facts
 from aitk_export.checks.verify import look, verify
 from aitk_export.choice.choose import choose
@@ -134,7 +134,7 @@ async def _file(
         notes.append(f"{artifact.name}: {verified.reason}.")
     header, numbers = verified.header, verified.numbers
     facts = training_facts(header.metadata)
-    ranks = ranks_of(header)
+    network = recognise(header).network
     alphas = {} if numbers is None else numbers.alphas
     return ModelFile(
         model_path=ref.text,
@@ -145,8 +145,8 @@ async def _file(
         tensors=len(header.tensors),
         parameters=header.parameters,
         dtypes=header.dtypes,
-        rank=next(iter(ranks)) if len(ranks) == 1 else None,
-        ranks={str(rank): count for rank, count in ranks.items()},
+        rank=None if network is None else network.rank,
+        ranks={} if network is None else {str(rank): n for rank, n in network.ranks.items()},
         alpha=next(iter(alphas)) if len(alphas) == 1 else None,
         check=ValueCheck(
             verdict=verified.verdict,

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from attrs import evolve
 
 from aitk_core.convert import unstructure
 from aitk_core.records.results import ToolResult
-from aitk_core.weights.index import WeightsIndex
+from aitk_core.weights.digests import with_digests
+from aitk_core.weights.index import look_up
 from aitk_export.listing.found import Found, in_folder, jobs_by_name, visible, with_backend
 from aitk_export.listing.records import ModelPage
 from aitk_export.listing.text import summarize
@@ -17,15 +17,11 @@ from aitk_export.places.references import EXPORTS, OUTPUTS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from aitk_core.protocols import ToolContext
     from aitk_core.weights.index import SeenFile
     from aitk_export.arguments import ListExportedModels
     from aitk_export.listing.records import ModelLine
-
-_HASH_S: Final = 5.0
-"""Ours: of the call's time, below which no further file is hashed."""
 
 
 async def list_exported_models(arguments: ListExportedModels, context: ToolContext) -> ToolResult:
@@ -96,29 +92,14 @@ def _sorted(lines: list[ModelLine], arguments: ListExportedModels) -> list[Model
 async def _hashed(
     context: ToolContext, models: list[ModelLine], seen: dict[str, SeenFile], notes: list[str]
 ) -> list[ModelLine]:
-    index = WeightsIndex(context.store)
-    answer: list[ModelLine] = []
-    for done, line in enumerate(models):
+    files = [seen[line.model_path] for line in models if line.model_path in seen]
+    known, left = await with_digests(context, files, (await look_up(context, files)).known)
+    if left:
+        notes.append(f"{left} models were not hashed in this call's time; ask again.")
+
+    def hashed(line: ModelLine) -> ModelLine:
         file = seen.get(line.model_path)
-        left = context.remaining_s()
-        if line.sha256 is not None or file is None or line.problem is not None:
-            answer.append(line)
-            continue
-        if left is not None and left < _HASH_S:
-            missing = len(models) - done
-            notes.append(f"{missing} models were not hashed in this call's time; ask again.")
-            return answer + models[done:]
-        await context.progress(done, len(models), f"hashing {line.name}")
-        digest = await context.run(_digest, file.path)
-        if digest is not None:
-            await context.run(index.keep_digest, file, digest)
-        answer.append(evolve(line, sha256=digest))
-    return answer
+        indexed = None if file is None else known.get(file.path)
+        return line if indexed is None else evolve(line, sha256=indexed.sha256)
 
-
-def _digest(path: Path) -> str | None:
-    try:
-        with path.open("rb") as opened:
-            return hashlib.file_digest(opened, "sha256").hexdigest()
-    except OSError:
-        return None
+    return [hashed(line) for line in models]

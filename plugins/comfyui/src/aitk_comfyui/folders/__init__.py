@@ -1,0 +1,1 @@
+"""Which folders hold ComfyUI's models, and of which kind each is."""
