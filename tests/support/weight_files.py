@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
 _BYTES = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2, "F8_E4M3": 1, "I64": 8, "U8": 1}
@@ -35,15 +35,24 @@ def write_weights(
     return path
 
 
-def lora_tensors(
-    width: int = 320, rank: int = 16, modules: int = 8
-) -> dict[str, tuple[str, tuple[int, ...]]]:
-    """Return a LoRA for SD 1.5 as sd-scripts names it."""
+def lora_tensors(rank: int = 16, modules: int = 8) -> dict[str, tuple[str, tuple[int, ...]]]:
+    """Return a LoRA for SD 1.5 as sd-scripts names it, of at most 120 modules."""
     found: dict[str, tuple[str, tuple[int, ...]]] = {}
-    for number in range(modules):
-        block = f"lora_unet_down_blocks_0_attentions_{number % 2}_transformer_blocks_0"
-        name = f"{block}_attn1_to_{'qkv'[number // 2 % 3]}"
-        found[f"{name}.lora_down.weight"] = ("F16", (rank, width))
-        found[f"{name}.lora_up.weight"] = ("F16", (width, rank))
-        found[f"{name}.alpha"] = ("F16", ())
+    for name, inner, outer in list(_attention())[:modules]:
+        found[f"lora_unet_{name}.lora_down.weight"] = ("F16", (rank, inner))
+        found[f"lora_unet_{name}.lora_up.weight"] = ("F16", (outer, rank))
+        found[f"lora_unet_{name}.alpha"] = ("F16", ())
     return found
+
+
+def _attention() -> Iterator[tuple[str, int, int]]:
+    """Yield the attention layers of SD 1.5's U-Net: name, width in, width out."""
+    places = [("down", block, 2, 320 << block) for block in range(3)]
+    places += [("up", block, 3, 1280 >> block - 1) for block in range(1, 4)]
+    for side, block, attentions, width in places:
+        for attention in range(attentions):
+            for kind in ("attn1", "attn2"):
+                for layer in ("to_q", "to_k", "to_v", "to_out_0"):
+                    path = f"{side}_blocks_{block}_attentions_{attention}_transformer_blocks_0"
+                    is_text = kind == "attn2" and layer in ("to_k", "to_v")
+                    yield f"{path}_{kind}_{layer}", 768 if is_text else width, width
