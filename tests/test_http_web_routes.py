@@ -12,6 +12,7 @@ from starlette.responses import PlainTextResponse
 from aitk_core.application import Application
 from aitk_core.errors import ConflictError, InvalidSpecError
 from aitk_core.frontends.http.app import build_app
+from aitk_core.frontends.http.cookies import is_valid, issued
 from aitk_core.settings import SettingsSource
 from aitk_core.specs import WebRouteSpec
 from aitk_core.testing.plugins import declare, fake_points, lazy
@@ -43,6 +44,7 @@ ROUTES = [
     WebRouteSpec(path="/acme/{name}", handler=lazy(hello)),
     WebRouteSpec(path="/acme-open", handler=lazy(hello), needs_token=False),
     WebRouteSpec(path="/acme-post", handler=lazy(hello), method="POST"),
+    WebRouteSpec(path="/acme-page", handler=lazy(hello), login="/acme-login"),
     WebRouteSpec(path="/acme-fails", handler=lazy(fail)),
     WebRouteSpec(path="/acme-crashes", handler=lazy(crash)),
 ]
@@ -112,13 +114,65 @@ def test_token_origin_and_host_are_checked_before_the_handler(tmp_path: Path) ->
     with_client(tmp_path, work, MCP_HTTP_AUTH_TOKEN="t0ken")
 
 
-def test_requests_of_a_client_are_limited_as_calls_are(tmp_path: Path) -> None:
+def test_a_change_is_refused_to_pages_of_other_origins_also_on_this_machine(
+    tmp_path: Path,
+) -> None:
     async def work(client: httpx.AsyncClient) -> None:
-        statuses = [(await client.get("/acme/you")).status_code for _ in range(3)]
-        assert statuses == [200, 200, 429]
+        async def post(**headers: str) -> int:
+            return (await client.post("/acme-post", headers=headers)).status_code
 
-    limits = {"MCP_HTTP_RATE_LIMIT_ENABLED": "1", "MCP_HTTP_RATE_LIMIT_MAX_REQUESTS": "2"}
-    with_client(tmp_path, work, **limits)
+        assert await post() == 200
+        assert await post(Origin="http://localhost") == 200
+        assert await post(Origin="http://localhost:3000") == 403
+        assert await post(**{"Sec-Fetch-Site": "same-site"}) == 403
+        assert await post(**{"Sec-Fetch-Site": "same-origin"}) == 200
+
+    with_client(tmp_path, work)
+
+
+def test_a_browser_keeps_the_token_in_a_cookie_that_opens_pages_only(tmp_path: Path) -> None:
+    async def work(client: httpx.AsyncClient) -> None:
+        page = {"Accept": "text/html"}
+        asked = await client.get("/acme-page", headers=page)
+        assert (asked.status_code, asked.headers["location"]) == (
+            303,
+            "/acme-login?next=/acme-page",
+        )
+        assert (await client.get("/acme-page")).status_code == 401
+        wrong = await client.post("/session", data={"token": "wrong"})
+        assert wrong.status_code == 403
+        form = {"token": "t0ken", "next": "/acme-page"}
+        right = await client.post("/session", data=form)
+        assert (right.status_code, right.headers["location"]) == (303, "/acme-page")
+        cookie = right.headers["set-cookie"].lower()
+        assert "httponly" in cookie
+        assert "samesite=strict" in cookie
+        assert "t0ken" not in cookie
+        assert (await client.get("/acme-page", headers=page)).status_code == 200
+        call = {"name": "x", "arguments": {}}
+        assert (await client.post("/mcp/tool", json=call)).status_code == 401
+        ended = await client.post("/session/end", data={})
+        assert ended.status_code == 303
+        assert (await client.get("/acme-page")).status_code == 401
+
+    with_client(tmp_path, work, MCP_HTTP_AUTH_TOKEN="t0ken")
+
+
+@pytest.mark.parametrize("target", ["https://evil.example", "//evil.example", "/\\evil", "", "x"])
+def test_nobody_is_sent_to_another_server_after_logging_in(tmp_path: Path, target: str) -> None:
+    async def work(client: httpx.AsyncClient) -> None:
+        answer = await client.post("/session", data={"token": "t0ken", "next": target})
+        assert answer.headers["location"] == "/"
+
+    with_client(tmp_path, work, MCP_HTTP_AUTH_TOKEN="t0ken")
+
+
+@pytest.mark.parametrize("value", ["", "x", "9999999999.", "9999999999.00", "1.x", "\u00ff.x"])
+def test_a_cookie_that_was_not_signed_opens_nothing(value: str) -> None:
+    assert not is_valid(value, b"t0ken", 0.0)
+    assert is_valid(issued(b"t0ken", 0.0), b"t0ken", 1.0)
+    assert not is_valid(issued(b"t0ken", 0.0), b"other", 1.0)
+    assert not is_valid(issued(b"t0ken", 0.0), b"t0ken", 8 * 24 * 3600.0)
 
 
 def test_a_callers_own_read_only_holds_for_pages_too(tmp_path: Path) -> None:
@@ -130,7 +184,19 @@ def test_a_callers_own_read_only_holds_for_pages_too(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "path",
-    ["acme", "/", "", "/health", "/tools/x", "/mcp", "/mcp/tool", "/a b", "//x", f"/{300 * 'a'}"],
+    [
+        "acme",
+        "/",
+        "",
+        "/health",
+        "/tools/x",
+        "/session",
+        "/mcp",
+        "/mcp/tool",
+        "/a b",
+        "//x",
+        f"/{300 * 'a'}",
+    ],
 )
 def test_a_path_that_is_none_or_the_cores_is_refused(path: str) -> None:
     with pytest.raises(InvalidSpecError):

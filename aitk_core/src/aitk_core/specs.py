@@ -265,7 +265,9 @@ class ResourceSpec:
 WebHandler: TypeAlias = Callable[[Any, ToolContext], Awaitable[Any]]
 """Takes a Starlette request and returns a Starlette response."""
 _ROUTE: Final = re.compile(r"/[a-z0-9][a-zA-Z0-9_.:{}/-]{0,199}")
-_CORE_ROUTES: Final = frozenset({"health", "ready", "tools", "mcp"})
+_CORE_ROUTES: Final = frozenset(
+    {"health", "mcp", "metrics", "openapi.json", "ready", "session", "tools"}
+)
 
 
 def _free_path(_instance: Any, _attribute: Attribute[str], value: object) -> None:
@@ -289,6 +291,8 @@ class WebRouteSpec:
     method: Literal["GET", "POST"] = "GET"
     needs_token: bool = True
     """Off for what everybody may see even where a token is set, such as a style sheet."""
+    login: str = ""
+    """Page that a browser without the token is sent to; it posts the token to `/session`."""
 
 
 @frozen(kw_only=True)

@@ -32,6 +32,7 @@ from aitk_core.frontends.http.limits import ClientAddress, RateLimiter
 from aitk_core.frontends.http.mcp_route import McpRoute
 from aitk_core.frontends.http.readiness import Readiness
 from aitk_core.frontends.http.requests import parse_json, read_body, tool_request
+from aitk_core.frontends.http.sessions import session_routes
 from aitk_core.frontends.http.sources import Sources
 from aitk_core.frontends.http.web import plugin_routes
 from aitk_core.frontends.mcp import wire
@@ -260,10 +261,10 @@ def build_app(
         Route("/ready", bridge.ready),
         Route("/tools", bridge.tools),
         Route("/mcp/tool", bridge.call, methods=["POST"]),
+        *session_routes(guard),
         *plugin_routes(
             application,
             guard=guard,
-            limiter=limiter,
             timeout_s=settings.tool_timeout_seconds,
         ),
     ]

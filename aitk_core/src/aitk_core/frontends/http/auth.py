@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hmac
+import time
 from typing import TYPE_CHECKING, Any
 
+from aitk_core.frontends.http.cookies import cookie_of, is_valid, issued
 from aitk_core.frontends.http.errors import AuthInvalidError, AuthRequiredError
 
 if TYPE_CHECKING:
@@ -31,13 +33,51 @@ class TokenGuard:
         """Tell whether a token is set."""
         return self._token is not None
 
+    def session(self, now: float) -> str:
+        """Return the value of a browser's cookie; a token must be set."""
+        if self._token is None:
+            raise RuntimeError("there is no token that a session could stand for")
+        return issued(self._token, now)
+
+    def check_session(self, scope: Mapping[str, Any]) -> None:
+        """Refuse a request that has neither the token nor a session's cookie.
+
+        Raises:
+            AuthRequiredError: There is no token in the request.
+            AuthInvalidError: It is another one.
+            RateLimitedError: The client failed too often.
+        """
+        cookie, token = cookie_of(scope), self._token
+        if token is None or cookie is None or not is_valid(cookie, token, time.time()):
+            self.check(scope)
+
     def check(
         self, scope: Mapping[str, Any], invalid: type[AuthInvalidError] = AuthInvalidError
     ) -> None:
-        """Refuse a request without the token.
+        """Refuse a request without the token in a header.
 
         Args:
             scope: The ASGI scope.
+            invalid: Raised for another token.
+
+        Raises:
+            AuthRequiredError: There is no token in the request.
+            AuthInvalidError: It is another one.
+            RateLimitedError: The client failed too often.
+        """
+        self.check_token(scope, _credential(scope), invalid)
+
+    def check_token(
+        self,
+        scope: Mapping[str, Any],
+        given: bytes | None,
+        invalid: type[AuthInvalidError] = AuthInvalidError,
+    ) -> None:
+        """Refuse another token than ours.
+
+        Args:
+            scope: The ASGI scope, which tells who fails.
+            given: What the caller gave.
             invalid: Raised for another token.
 
         Raises:
@@ -50,7 +90,6 @@ class TokenGuard:
         if self._failures is not None:
             # Before the comparison: an answer would tell a guesser whether it was right.
             self._failures.check(scope)
-        given = _credential(scope)
         if given is not None and hmac.compare_digest(given, self._token):
             return
         if self._failures is not None:

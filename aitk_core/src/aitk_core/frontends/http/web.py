@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
+from starlette.responses import RedirectResponse
 from starlette.routing import Route
 
 from aitk_core.context import Session
 from aitk_core.frontends.http.edge import id_of
+from aitk_core.frontends.http.errors import AuthInvalidError, AuthRequiredError
+from aitk_core.frontends.http.sessions import check_same_origin
 from aitk_core.policy import narrowed_by_headers
 
 if TYPE_CHECKING:
@@ -16,7 +20,6 @@ if TYPE_CHECKING:
 
     from aitk_core.application import Application
     from aitk_core.frontends.http.auth import TokenGuard
-    from aitk_core.frontends.http.limits import RateLimiter
     from aitk_core.specs import WebRouteSpec
 
 
@@ -24,7 +27,6 @@ def plugin_routes(
     application: Application,
     *,
     guard: TokenGuard,
-    limiter: RateLimiter | None,
     timeout_s: float,
 ) -> list[Route]:
     """Return a route for each path that an installed plugin declares.
@@ -32,16 +34,21 @@ def plugin_routes(
     Args:
         application: Open when they are used.
         guard: Asks for the token.
-        limiter: Of requests, where there is one.
         timeout_s: For what a handler does until it answers.
     """
 
     def route(spec: WebRouteSpec) -> Route:
         async def serve(request: Request) -> Response:
             if spec.needs_token:
-                guard.check(request.scope)
-                if limiter is not None:
-                    limiter.charge(request.scope)
+                try:
+                    guard.check_session(request.scope)
+                except (AuthRequiredError, AuthInvalidError):
+                    if spec.login and "text/html" in request.headers.get("accept", ""):
+                        target = quote(request.url.path, safe="/")
+                        return RedirectResponse(f"{spec.login}?next={target}", status_code=303)
+                    raise
+            if spec.method == "POST":
+                check_same_origin(request.scope)
             session = Session(
                 request_id=id_of(request.scope),
                 policy=narrowed_by_headers(application.policy, request.headers),
