@@ -204,6 +204,27 @@ class CallContext:
             name, arguments, session, deadline=self.deadline, clock=self.clock
         )
 
+    def installed(self) -> JsonObject:
+        """Return what this server consists of: `plugins`, `problems`, and the `tools` offered."""
+        registry = self.services.registry
+        return {
+            "plugins": [
+                {"name": each.name, "distribution": each.distribution, "version": each.version}
+                for each in registry.plugins
+            ],
+            "problems": [
+                {
+                    "plugin": each.plugin,
+                    "distribution": each.distribution,
+                    "stage": each.stage,
+                    "severity": each.severity,
+                    "reason": self.redacted(each.reason),
+                }
+                for each in registry.problems
+            ],
+            "tools": [name for name in registry.tools if self.offers(name)],
+        }
+
     def offers(self, tool: str) -> bool:
         """Tell whether a tool is installed and this caller may use it."""
         owned = self.services.registry.tools.get(tool)

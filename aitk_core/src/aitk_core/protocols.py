@@ -303,6 +303,10 @@ class ToolContext(Protocol):
         """
         ...
 
+    def installed(self) -> JsonObject:
+        """Return what this server consists of: `plugins`, `problems`, and the `tools` offered."""
+        ...
+
     def offers(self, tool: str) -> bool:
         """Tell whether a tool is installed and this caller may use it."""
         ...

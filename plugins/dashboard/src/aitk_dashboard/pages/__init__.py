@@ -1,0 +1,1 @@
+"""What each page shows, collected from the tools."""

@@ -1,0 +1,53 @@
+"""What this distribution adds to AI ToolKit MCP."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from aitk_core.hookspecs import hookimpl
+from aitk_core.specs import Lazy, WebRouteSpec
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+_LOGIN: Final = "/dashboard/login"
+_PAGES: Final = {
+    "/dashboard": "overview",
+    "/dashboard/runs/{job_id}": "run",
+    "/dashboard/watches": "watches",
+    "/dashboard/plugins": "plugins",
+}
+_PARTS: Final = {
+    "/dashboard/live/overview": "live_overview",
+    "/dashboard/live/watches": "live_watches",
+    "/dashboard/live/runs/{job_id}/state": "live_state",
+    "/dashboard/live/runs/{job_id}/findings": "live_findings",
+    "/dashboard/live/runs/{job_id}/log": "live_log",
+    "/dashboard/runs/{job_id}/series": "series",
+    "/dashboard/runs/{job_id}/samples": "samples",
+}
+
+
+@hookimpl
+def aitk_web_routes() -> Iterable[WebRouteSpec]:
+    """Declare the pages, what they are updated with, and the actions."""
+    for path, name in _PAGES.items():
+        yield WebRouteSpec(
+            path=path, handler=Lazy(f"aitk_dashboard.web.views:{name}"), login=_LOGIN
+        )
+    for path, name in _PARTS.items():
+        yield WebRouteSpec(path=path, handler=Lazy(f"aitk_dashboard.web.views:{name}"))
+    yield WebRouteSpec(
+        path="/dashboard/actions",
+        method="POST",
+        handler=Lazy("aitk_dashboard.web.actions:act"),
+        login=_LOGIN,
+    )
+    yield WebRouteSpec(
+        path=_LOGIN, handler=Lazy("aitk_dashboard.web.views:login"), needs_token=False
+    )
+    yield WebRouteSpec(
+        path="/dashboard/static/{name}",
+        handler=Lazy("aitk_dashboard.web.static:serve"),
+        needs_token=False,
+    )

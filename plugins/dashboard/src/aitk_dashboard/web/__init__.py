@@ -1,0 +1,1 @@
+"""How pages are answered: templates, headers, files, actions."""
