@@ -42,8 +42,8 @@ Shape: TypeAlias = tuple[int, ...]
 
 ANY: Final = -1
 """In the shape of a layout: any length."""
-_PACKED: Final = frozenset({"U8", "I8", "I32", "F4", "F6_E2M3", "F6_E3M2", "U4", "I4"})
-"""Types of quantised data that several values may share; the shape then says nothing."""
+_PACKED: Final = {"U8": (1, 2), "I8": (1, 2), "F4": (1, 2), "I32": (4, 8)}
+"""Types of quantised data, in shapes of their own: how many values one number can hold."""
 _PACKED_SUFFIX: Final = "._data"
 """Of the tensor that `optimum-quanto` writes in place of a weight."""
 _WRAPPERS: Final = (
@@ -230,12 +230,14 @@ def _fits(header: Header, prefix: str, layout: Layout) -> bool:
 
 
 def _has_shape(tensor: Tensor, shape: Shape, *, reshaped: bool) -> bool:
-    if tensor.shape == shape or (tensor.dtype in _PACKED and len(shape) > 1):
+    if tensor.shape == shape:
         return True
     if ANY in shape:
         return len(shape) == len(tensor.shape) and all(
             expected in (ANY, length) for expected, length in zip(shape, tensor.shape, strict=True)
         )
+    if tensor.dtype in _PACKED and len(shape) > 1:
+        return prod(shape) in (prod(tensor.shape) * values for values in _PACKED[tensor.dtype])
     # Quantised convolutions of GGUF files have their values in rows of another length; source:
     # handle_tensors of tools/convert.py, city96/ComfyUI-GGUF.
     return reshaped and prod(tensor.shape) == prod(shape)

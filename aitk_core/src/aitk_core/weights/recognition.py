@@ -224,6 +224,7 @@ def _network(header: Header, modules: Mapping[str, Module], said: str | None) ->
         by_target.setdefault(target, []).append((inner, size))
         raw.append((plain, size))
         counts[target] = counts.get(target, 0) + 1
+    joined = joined or not any("." in name for name in modules)
     network = _described(header, modules, counts)
     fit, models = _fitting(by_target, raw, modules, joined=joined)
     if not models:

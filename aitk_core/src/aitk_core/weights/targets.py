@@ -98,7 +98,7 @@ def target_of(name: str) -> tuple[str, str, bool]:
     for prefix, target in _DOTTED_PREFIXES:
         if name.startswith(prefix):
             return target, name[len(prefix) :], False
-    return "diffusion_model", name, "." not in name
+    return "diffusion_model", name, False
 
 
 @cache
@@ -146,6 +146,8 @@ def fit(modules: Iterable[tuple[str, Size | None]], kind: Kind, *, joined: bool)
         joined: `_` stands in the names where the model's own have a dot.
     """
     pairs = list(modules)
+    if not pairs:
+        return Fit(layouts=(), known=0, example="")
     number_of = _JOINED if joined else _DOTTED
     names = [name if "\n" not in name else "" for name, _ in pairs]
     # One substitution over all names is far cheaper than one for each.
