@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import random
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +14,7 @@ from hypothesis import strategies as st
 from aitk_core.configkeys.archs import arch_table
 from aitk_core.weights.layouts import layout_table, model_table
 from aitk_core.weights.recognition import recognise
-from support.weight_layouts import DATA, held_out, recorded, table, text
+from support.weight_layouts import DATA, RECORDED, held_out, recorded, table, text
 from support.weight_networks import (
     RANK,
     STYLES,
@@ -30,6 +32,7 @@ Tensors = dict[str, tuple[str, tuple[int, ...]]]
 
 LAYOUTS = recorded()
 HELD_OUT = held_out()
+PUBLISHED = json.loads((RECORDED / "published.json").read_text(encoding="utf-8"))["files"]
 MODELS = model_table()
 DIFFUSION = [
     name for name, layout in LAYOUTS.items() if MODELS[layout.models[0]].kind == "diffusion_model"
@@ -85,6 +88,18 @@ def test_every_model_has_a_layout_and_every_arch_is_the_trainers() -> None:
 
 def test_every_layout_names_its_source() -> None:
     assert all(layout.source.startswith(("measured", "typed")) for layout in LAYOUTS.values())
+
+
+@pytest.mark.parametrize("row", PUBLISHED, ids=lambda row: str(row["file"]))
+def test_a_layout_is_that_of_the_published_file(row: dict[str, str]) -> None:
+    shapes = {
+        row["prefix"] + name: "_".join(map(str, shape))
+        for name, (_, shape) in LAYOUTS[row["layout"]].tensors.items()
+        if name != row["without"]
+    }
+    lines = [*(f"{name}:{shape}" for name, shape in shapes.items()), *shapes]
+    found = hashlib.md5(",".join(sorted(lines)).encode(), usedforsecurity=False)
+    assert found.hexdigest() == row["md5"]
 
 
 # Whole models ----------------------------------------------------------------------------------
