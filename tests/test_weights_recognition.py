@@ -267,6 +267,15 @@ CHECKPOINTS: dict[str, tuple[dict[str, str], str, tuple[str, ...]]] = {
         "ltxv-2b",
         ("diffusion_model", "vae"),
     ),
+    "ltx2": (
+        {
+            "model.diffusion_model.": "ltx2",
+            "vae.": "ltx2-vae",
+            "audio_vae.": "ltx2-audio-vae",
+        },
+        "ltx2",
+        ("diffusion_model", "vae", "audio_vae"),
+    ),
     "auraflow": (
         {"model.": "auraflow", "vae.": "sd-vae"},
         "auraflow",
