@@ -32,6 +32,7 @@ Tensors = dict[str, tuple[str, tuple[int, ...]]]
 
 LAYOUTS = recorded()
 HELD_OUT = held_out()
+STRANGERS = held_out("strangers")
 PUBLISHED = json.loads((RECORDED / "published.json").read_text(encoding="utf-8"))["files"]
 MODELS = model_table()
 DIFFUSION = [
@@ -486,6 +487,21 @@ def test_a_header_from_elsewhere_is_recognised(name: str) -> None:
     found = recognise(header_of(tensors))
     assert found.kind == kind
     assert set(models) <= models_of(found)
+
+
+@pytest.mark.parametrize("name", STRANGERS)
+def test_a_relative_is_not_taken_for_what_it_is_like(name: str) -> None:
+    found = recognise(header_of(STRANGERS[name][2]))
+    assert models_of(found) == set()
+    assert found.why
+
+
+def test_a_model_with_more_than_its_own_is_said_to_be_like_it() -> None:
+    tensors: Tensors = dict(LAYOUTS["flux1-dev"].tensors)
+    tensors["ip_layers.0.to_k.weight"] = ("BF16", (3072, 3072))
+    found = recognise(header_of(tensors))
+    assert (found.kind, found.model) == ("diffusion_model", None)
+    assert found.why == "is like FLUX.1, but that has no ip_layers.0.to_k.weight"
 
 
 # What is said -----------------------------------------------------------------------------------

@@ -19,6 +19,8 @@ from typing import Any, Final, NamedTuple
 ROOT: Final = Path(__file__).resolve().parents[2]
 RECORDED: Final = ROOT / "tests/recordings/headers"
 DATA: Final = ROOT / "aitk_core/src/aitk_core/weights/data"
+WHOLE: Final = ("diffusion_model", "vae", "controlnet")
+"""Kinds of which a file with other groups of weights is of another model."""
 WITH_LORAS: Final = ("diffusion_model", "text_encoder")
 
 _NUMBER: Final = re.compile(r"(?<![^.])\d+(?![^.])")
@@ -86,10 +88,12 @@ def recorded() -> dict[str, Layout]:
     return found
 
 
-def held_out() -> dict[str, tuple[str, tuple[str, ...], dict[str, tuple[str, Shape]]]]:
+def held_out(
+    folder: str = "heldout",
+) -> dict[str, tuple[str, tuple[str, ...], dict[str, tuple[str, Shape]]]]:
     """Return headers that the table knows nothing of: kind, model, tensors."""
     found = {}
-    for path in sorted((RECORDED / "heldout").glob("*.json.gz")):
+    for path in sorted((RECORDED / folder).glob("*.json.gz")):
         document = json.loads(gzip.decompress(path.read_bytes()))
         found[path.name.removesuffix(".json.gz")] = (
             str(document["kind"]),
@@ -114,6 +118,8 @@ def table() -> dict[str, Any]:
             "lacks": _lacks(layout, has, others),
         }
         model = models[layout.models[0]]
+        if model["kind"] in WHOLE:
+            row["groups"] = _groups(layout, pairs=model["kind"] == "vae")
         if model["kind"] in WITH_LORAS and model.get("loras", True):
             row["modules"] = _modules(layout)
         rows[name] = row
@@ -236,6 +242,12 @@ def _lacks(layout: Layout, has: list[str], others: list[Layout]) -> list[str]:
 def _first_number(name: str) -> int:
     number = _NUMBER.search(name)
     return int(number.group()) if number else -1
+
+
+def _groups(layout: Layout, *, pairs: bool) -> list[str]:
+    """Return the first parts of the names of all weights, two parts of each for pairs."""
+    count = 2 if pairs else 1
+    return sorted({".".join(name.split(".")[:count]) for name in layout.tensors})
 
 
 def _modules(layout: Layout) -> dict[str, str]:

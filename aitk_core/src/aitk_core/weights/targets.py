@@ -84,6 +84,8 @@ class Fit:
     layouts: tuple[Layout, ...]
     known: int
     """Modules whose names any layout has."""
+    whole: bool = False
+    """Every module fits."""
     example: str
     """A module that fits, with its size."""
 
@@ -211,5 +213,8 @@ def _judge(seen: Mapping[tuple[str, Size | None], _Group], kind: Kind, *, joined
         and all(len(numbers) == top + 1 for top, numbers in depths[number].values())
     ]
     return Fit(
-        layouts=tuple(table[number] for number in complete or full), known=known, example=example
+        layouts=tuple(table[number] for number in complete or full),
+        known=known,
+        whole=not strange and all(left[number] == known for number in full),
+        example=example,
     )
