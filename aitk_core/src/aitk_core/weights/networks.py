@@ -79,6 +79,9 @@ _DOUBLE: Final = {
 """The part before a last `weight` (or `bias`): role."""
 _OLD: Final = {"down": _DOWN, "up": _UP}
 """The same, if what stands before it speaks of LoRA."""
+_ADAPTER: Final = "default"
+"""The name that `peft` gives an adapter."""
+_NAMED: Final = frozenset((*_OLD, _ADAPTER))
 _OLD_ENDINGS: Final = (".lora", ".lora_linear_layer")
 _LEAVES: Final = ("weight", "bias")
 _BOFT_DIMENSIONS: Final = 4
@@ -118,7 +121,6 @@ class Module:
     """The tensors of one module."""
 
     roles: dict[str, Shape] = field(default=Factory(dict))
-    xlabs: bool = False
 
     @property
     def size(self) -> tuple[int, int] | None:
@@ -182,13 +184,20 @@ def modules_in(tensors: Mapping[str, Tensor]) -> dict[str, Module]:
         if role is None:
             if tail not in _LEAVES:
                 continue
-            head, role = _double(head)
+            before, _, last = head.rpartition(".")
+            role = _DOUBLE.get(last)
+            if role is None and last in _NAMED:
+                before, role = _double(head)
             if role is None:
                 continue
+            head = before
             if tail == "bias":
                 role = "bias"
         if head:
-            found.setdefault(head, Module()).roles[role] = tensor.shape
+            module = found.get(head)
+            if module is None:
+                module = found[head] = Module()
+            module.roles[role] = tensor.shape
     # An alpha or a scale alone makes no network, nor do the vectors of a single direction.
     return {name: module for name, module in found.items() if module.roles.keys() - _ADDITIONS}
 
@@ -198,7 +207,7 @@ _ADDITIONS: Final = frozenset({"alpha", "dora", "bias", "diff_b"})
 
 def _double(head: str) -> tuple[str, str | None]:
     module, _, tail = head.rpartition(".")
-    if tail == "default":  # the name that `peft` gives an adapter
+    if tail == _ADAPTER:
         module, _, tail = module.rpartition(".")
     if tail in _OLD:
         if module.endswith(_OLD_ENDINGS):
@@ -211,7 +220,12 @@ def _double(head: str) -> tuple[str, str | None]:
 
 def algorithm_of(modules: Mapping[str, Module]) -> Algorithm:
     """Return the algorithm that most modules have."""
-    counts: Counter[Algorithm] = Counter(_algorithm(module) for module in modules.values())
+    alike: dict[tuple[str, ...], list[Module]] = {}
+    for module in modules.values():
+        alike.setdefault(tuple(module.roles), []).append(module)
+    counts: Counter[Algorithm] = Counter()
+    for same in alike.values():
+        counts[_algorithm(same[0])] += len(same)
     if counts["dora"]:  # some of its layers have no scale
         return "dora"
     return counts.most_common(1)[0][0] if counts else "unknown"

@@ -156,7 +156,9 @@ def fit(modules: Iterable[tuple[str, Size | None]], kind: Kind, *, joined: bool)
     patterns = number_of.sub("#", "\n".join(names)).split("\n")
     seen: dict[tuple[str, Size | None], _Group] = {}
     for pattern, name, (_, size) in zip(patterns, names, pairs, strict=True):
-        group = seen.setdefault((pattern, size), _Group())
+        group = seen.get((pattern, size))
+        if group is None:
+            group = seen[(pattern, size)] = _Group()
         group.count += 1
         number = number_of.search(name)
         if number is not None and len(number.group()) <= _MAX_DIGITS:
