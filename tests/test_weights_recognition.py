@@ -431,6 +431,15 @@ def test_an_old_diffusers_network_is_told() -> None:
     assert "sd15" in models_of(found)
 
 
+def test_a_processor_of_the_models_own_keeps_its_name() -> None:
+    name = "double_stream_layers.0.img_instruct_attn.processor.img_out"
+    layers = {name: linear_layers(LAYOUTS["boogu-image"])[name]}
+    found = recognise(header_of(lora(layers, "plain")))
+    assert found.model == "boogu-image"
+    assert found.network is not None
+    assert found.network.naming == "plain"
+
+
 def test_differing_ranks_are_counted() -> None:
     layers = linear_layers(LAYOUTS["flux1-dev"])
     half = dict(list(layers.items())[: len(layers) // 2])

@@ -82,6 +82,8 @@ _OLD: Final = {"down": _DOWN, "up": _UP}
 _ADAPTER: Final = "default"
 """The name that `peft` gives an adapter."""
 _NAMED: Final = frozenset((*_OLD, _ADAPTER))
+_RANKED: Final = (_DOWN, "hada_1b", "kr_2b", "kr_1b")
+"""Roles whose first length is the rank."""
 _OLD_ENDINGS: Final = (".lora", ".lora_linear_layer")
 _LEAVES: Final = ("weight", "bias")
 _BOFT_DIMENSIONS: Final = 4
@@ -137,10 +139,10 @@ class Module:
     @property
     def rank(self) -> int | None:
         """Return its rank."""
-        for role, axis in ((_DOWN, 0), ("hada_1b", 0), ("kr_2b", 0), ("kr_1b", 0)):
-            shape = self.roles.get(role, ())
-            if len(shape) > axis:
-                return shape[axis]
+        for role in _RANKED:
+            shape = self.roles.get(role)
+            if shape:
+                return shape[0]
         return None
 
     @property
@@ -252,11 +254,13 @@ def _algorithm(module: Module) -> Algorithm:
 
 def plain_name(name: str) -> str:
     """Return a module's name without what old trainers put between it and its role."""
-    before, found, last = name.rpartition(".processor.")
-    if not found:
+    if ".processor." not in name:
         return name
+    before, _, last = name.rpartition(".processor.")
     if last in _XLABS:
         return f"{before}.{_XLABS[last]}"
+    if not last.endswith("_lora"):  # a processor of the model's own
+        return name
     last = last.removesuffix("_lora")
     return f"{before}.{last}.0" if last == "to_out" else f"{before}.{last}"
 
@@ -272,7 +276,7 @@ def naming_of(names: Mapping[str, Module], tensors: Mapping[str, Tensor]) -> Nam
     for start, naming in starts:
         if first.startswith(start):
             return naming
-    if ".processor." in first:
+    if plain_name(first) != first:
         return "xlabs" if first.rpartition(".")[2] in _XLABS else "diffusers_old"
     if any(f"{first}.{old}.weight" in tensors for old in ("lora.down", "lora_linear_layer.down")):
         return "diffusers_old"

@@ -178,7 +178,7 @@ def _judge(seen: Mapping[tuple[str, Size | None], _Group], kind: Kind, *, joined
     index = _index(joined=joined)
     fitting: dict[int, int] = {}
     out: set[int] = set()
-    depths: dict[int, dict[str, tuple[int, set[int]]]] = {}
+    depths: dict[int, dict[str, tuple[int, list[set[int]]]]] = {}
     known = strange = 0
     example = ""
     for (pattern, size), group in seen.items():
@@ -191,10 +191,8 @@ def _judge(seen: Mapping[tuple[str, Size | None], _Group], kind: Kind, *, joined
                 continue
             fitting[row.layout] = fitting.get(row.layout, 0) + group.count
             if row.highest >= _DEEP:
-                _, numbers = depths.setdefault(row.layout, {}).setdefault(
-                    pattern, (row.highest, set())
-                )
-                numbers |= group.numbers
+                of_layout = depths.setdefault(row.layout, {})
+                of_layout.setdefault(pattern, (row.highest, []))[1].append(group.numbers)
             if not example and size is not None:
                 example = f"{pattern} {size[0]} x {size[1]}"
     if not known or known < (known + strange) * _MIN_KNOWN:
@@ -212,7 +210,7 @@ def _judge(seen: Mapping[tuple[str, Size | None], _Group], kind: Kind, *, joined
         number
         for number in full
         if number in depths
-        and all(len(numbers) == top + 1 for top, numbers in depths[number].values())
+        and all(len(set().union(*numbers)) == top + 1 for top, numbers in depths[number].values())
     ]
     return Fit(
         layouts=tuple(table[number] for number in complete or full),
