@@ -6,11 +6,13 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from aitk_core.weights.header import Header, Tensor
+from aitk_core.weights.layouts import model_table
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any, Literal
 
+    from aitk_core.weights.recognition import Recognition
     from support.weight_layouts import Layout
 
 Shape = tuple[int, ...]
@@ -32,6 +34,16 @@ KOHYA: Final = ("lora_down.weight", "lora_up.weight")
 PEFT: Final = ("lora_A.weight", "lora_B.weight")
 
 _NO_TARGETS: Final = ("embed", "shared")
+
+
+def models_of(found: Recognition) -> set[str]:
+    """Return the model, or all candidates."""
+    return set(found.candidates) | ({found.model} if found.model else set())
+
+
+def counted(models: tuple[str, ...]) -> set[str]:
+    """Return models as a LoRA for them is counted."""
+    return {model_table()[each].lora_as for each in models}
 
 
 def header_of(
