@@ -19,6 +19,8 @@ from typing import Any, Final, NamedTuple
 ROOT: Final = Path(__file__).resolve().parents[2]
 RECORDED: Final = ROOT / "tests/recordings/headers"
 DATA: Final = ROOT / "aitk_core/src/aitk_core/weights/data"
+WHOLE: Final = ("diffusion_model", "vae", "controlnet")
+"""Kinds of which a file with other groups of weights is of another model."""
 WITH_LORAS: Final = ("diffusion_model", "text_encoder")
 
 _NUMBER: Final = re.compile(r"(?<![^.])\d+(?![^.])")
@@ -34,7 +36,7 @@ _CROSSING: Final = ("attn2.to_k", "cross_attn.k", "add_k_proj", "txt_attn", "con
 """Layers whose width is that of the text encoder."""
 _OUTER: Final = 6
 _INNER: Final = 6
-_SLIM: Final = 2
+_SLIM: Final = 3
 """Tensors of each sort that a layout is told by, at least."""
 _FEWEST_BLOCKS: Final = 3
 _ANY: Final = -1
@@ -86,6 +88,21 @@ def recorded() -> dict[str, Layout]:
     return found
 
 
+def held_out(
+    folder: str = "heldout",
+) -> dict[str, tuple[str, tuple[str, ...], dict[str, tuple[str, Shape]]]]:
+    """Return headers that the table knows nothing of: kind, model, tensors."""
+    found = {}
+    for path in sorted((RECORDED / folder).glob("*.json.gz")):
+        document = json.loads(gzip.decompress(path.read_bytes()))
+        found[path.name.removesuffix(".json.gz")] = (
+            str(document["kind"]),
+            tuple(document["models"]),
+            expanded(document["tensors"]),
+        )
+    return found
+
+
 def table() -> dict[str, Any]:
     """Return what `layouts.json` must hold."""
     layouts = recorded()
@@ -101,6 +118,8 @@ def table() -> dict[str, Any]:
             "lacks": _lacks(layout, has, others),
         }
         model = models[layout.models[0]]
+        if model["kind"] in WHOLE:
+            row["groups"] = _groups(layout, pairs=model["kind"] == "vae")
         if model["kind"] in WITH_LORAS and model.get("loras", True):
             row["modules"] = _modules(layout)
         rows[name] = row
@@ -140,21 +159,35 @@ def _has(layout: Layout, others: list[Layout]) -> list[str]:
             *_spread(outer, _OUTER),
             *_spread(inner, _INNER),
             *crossing[:1],
-            *slim[:_SLIM],
+            *_spread(slim, _SLIM),
         ]
     )
     if not chosen:
         chosen = dict.fromkeys(list(shapes)[:_INNER])
     left = [other for other in others if _holds(other, layout, chosen)]
+    left = _told_apart(layout, chosen, left, [*outer, *inner, *slim])
+    # A steady tensor that only the other one has is better than an unsteady one that differs.
+    left = [other for other in left if not any(map(_steady, _surplus(layout, other)))]
     later = sorted(layout.tensors, key=_first_number)
-    pool = [*outer, *inner, *slim, *(name for name in shapes if not _steady(name)), *later]
-    while left:
+    _told_apart(layout, chosen, left, [*(name for name in shapes if not _steady(name)), *later])
+    return list(chosen)
+
+
+def _told_apart(
+    layout: Layout, chosen: dict[str, None], left: list[Layout], pool: list[str]
+) -> list[Layout]:
+    """Choose more tensors until none of the others has them all; return those that do."""
+    while left and pool:
         best = min(pool, key=lambda name: sum(_holds(other, layout, [name]) for other in left))
         remaining = [other for other in left if _holds(other, layout, [best])]
         if len(remaining) == len(left):
             break
         chosen[best], left = None, remaining
-    return list(chosen)
+    return left
+
+
+def _surplus(layout: Layout, other: Layout) -> list[str]:
+    return [name for name in other.tensors if name not in layout.tensors]
 
 
 def _block(name: str) -> str:
@@ -200,7 +233,7 @@ def _lacks(layout: Layout, has: list[str], others: list[Layout]) -> list[str]:
     lacks: dict[str, None] = {}
     for other in others:
         if _holds(other, layout, has) and not any(name in other.tensors for name in lacks):
-            more = [name for name in other.tensors if name not in layout.tensors]
+            more = _surplus(layout, other)
             if more:
                 lacks[min(more, key=lambda name: (not _steady(name), _first_number(name)))] = None
     return list(lacks)
@@ -209,6 +242,12 @@ def _lacks(layout: Layout, has: list[str], others: list[Layout]) -> list[str]:
 def _first_number(name: str) -> int:
     number = _NUMBER.search(name)
     return int(number.group()) if number else -1
+
+
+def _groups(layout: Layout, *, pairs: bool) -> list[str]:
+    """Return the first parts of the names of all weights, two parts of each for pairs."""
+    count = 2 if pairs else 1
+    return sorted({".".join(name.split(".")[:count]) for name in layout.tensors})
 
 
 def _modules(layout: Layout) -> dict[str, str]:

@@ -42,8 +42,8 @@ Shape: TypeAlias = tuple[int, ...]
 
 ANY: Final = -1
 """In the shape of a layout: any length."""
-_PACKED: Final = frozenset({"U8", "I8", "I32", "F4", "F6_E2M3", "F6_E3M2", "U4", "I4"})
-"""Types of quantised data that several values may share; the shape then says nothing."""
+_PACKED: Final = {"U8": (1, 2), "I8": (1, 2), "F4": (1, 2), "I32": (4, 8)}
+"""Types of quantised data, in shapes of their own: how many values one number can hold."""
 _PACKED_SUFFIX: Final = "._data"
 """Of the tensor that `optimum-quanto` writes in place of a weight."""
 _WRAPPERS: Final = (
@@ -83,6 +83,12 @@ src/diffusers/loaders/single_file_utils.py (huggingface/diffusers)."""
 _ENCODERS: Final = "text_encoders"
 """Wraps the text encoders of checkpoints that ComfyUI saved, each under its own name."""
 _MAX_ENCODERS: Final = 8
+_BESIDE: Final = frozenset(
+    ("vae", "first_stage_model", "cond_stage_model", "conditioner", "text_encoders", "model_ema")
+)
+"""Groups that may stand beside a model without a wrapper."""
+_WEIGHT: Final = ".weight"
+_SHOWN_STRANGERS: Final = 3
 
 
 @frozen(kw_only=True)
@@ -108,6 +114,8 @@ class Layout:
     """Several where they cannot be told apart."""
     has: tuple[tuple[str, Shape], ...]
     lacks: tuple[str, ...]
+    groups: frozenset[str]
+    """First parts of all its names, empty where others are no reason for doubt."""
     modules: Mapping[str, str]
     """Modules that a LoRA can hold, `#` for numbers: highest first number, then sizes."""
 
@@ -118,6 +126,8 @@ class Finding:
 
     prefix: str
     layouts: tuple[Layout, ...]
+    strangers: tuple[str, ...]
+    """Groups of weights that none of the layouts has: a relative, or more than the model alone."""
 
     @property
     def models(self) -> tuple[str, ...]:
@@ -159,6 +169,7 @@ def layout_table() -> tuple[Layout, ...]:
             models=tuple(row["models"]),
             has=tuple((name, tuple(shape)) for name, shape in row["has"].items()),
             lacks=tuple(row["lacks"]),
+            groups=frozenset(row.get("groups", ())),
             modules=MappingProxyType(row.get("modules", {})),
         )
         for row in rows.values()
@@ -188,8 +199,37 @@ def find(header: Header) -> tuple[Finding, ...]:
             if _fits(header, prefix, layout)
         )
         if layouts:
-            found.append(Finding(prefix=prefix, layouts=layouts))
+            found.append(_finding(header, prefix, layouts))
     return tuple(found)
+
+
+def _finding(header: Header, prefix: str, layouts: tuple[Layout, ...]) -> Finding:
+    """Return the layouts that explain every group of weights, or all with what they leave."""
+    start = len(prefix)
+    pairs = {
+        ".".join(name[start:].split(".", 2)[:2]): name
+        for name in header.tensors
+        if name.startswith(prefix) and name.endswith(_WEIGHT)
+    }
+    left = [
+        (layout, [name for pair, name in pairs.items() if _is_strange(pair, name, header, layout)])
+        for layout in layouts
+    ]
+    whole = tuple(layout for layout, strange in left if not strange)
+    if whole:
+        return Finding(prefix=prefix, layouts=whole, strangers=())
+    return Finding(prefix=prefix, layouts=layouts, strangers=tuple(left[0][1][:_SHOWN_STRANGERS]))
+
+
+def _is_strange(pair: str, name: str, header: Header, layout: Layout) -> bool:
+    first = pair.partition(".")[0]
+    if (
+        not layout.groups
+        or first in _BESIDE
+        or len(header.tensors[name].shape) < len(("out", "in"))
+    ):
+        return False
+    return first not in layout.groups and pair not in layout.groups
 
 
 def prefixes(names: Iterable[str]) -> tuple[str, ...]:
@@ -230,12 +270,14 @@ def _fits(header: Header, prefix: str, layout: Layout) -> bool:
 
 
 def _has_shape(tensor: Tensor, shape: Shape, *, reshaped: bool) -> bool:
-    if tensor.shape == shape or (tensor.dtype in _PACKED and len(shape) > 1):
+    if tensor.shape == shape:
         return True
     if ANY in shape:
         return len(shape) == len(tensor.shape) and all(
             expected in (ANY, length) for expected, length in zip(shape, tensor.shape, strict=True)
         )
+    if tensor.dtype in _PACKED and len(shape) > 1:
+        return prod(shape) in (prod(tensor.shape) * values for values in _PACKED[tensor.dtype])
     # Quantised convolutions of GGUF files have their values in rows of another length; source:
     # handle_tensors of tools/convert.py, city96/ComfyUI-GGUF.
     return reshaped and prod(tensor.shape) == prod(shape)

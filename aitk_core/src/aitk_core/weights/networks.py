@@ -79,6 +79,11 @@ _DOUBLE: Final = {
 """The part before a last `weight` (or `bias`): role."""
 _OLD: Final = {"down": _DOWN, "up": _UP}
 """The same, if what stands before it speaks of LoRA."""
+_ADAPTER: Final = "default"
+"""The name that `peft` gives an adapter."""
+_NAMED: Final = frozenset((*_OLD, _ADAPTER))
+_RANKED: Final = (_DOWN, "hada_1b", "kr_2b", "kr_1b")
+"""Roles whose first length is the rank."""
 _OLD_ENDINGS: Final = (".lora", ".lora_linear_layer")
 _LEAVES: Final = ("weight", "bias")
 _BOFT_DIMENSIONS: Final = 4
@@ -118,7 +123,6 @@ class Module:
     """The tensors of one module."""
 
     roles: dict[str, Shape] = field(default=Factory(dict))
-    xlabs: bool = False
 
     @property
     def size(self) -> tuple[int, int] | None:
@@ -135,10 +139,10 @@ class Module:
     @property
     def rank(self) -> int | None:
         """Return its rank."""
-        for role, axis in ((_DOWN, 0), ("hada_1b", 0), ("kr_2b", 0), ("kr_1b", 0)):
-            shape = self.roles.get(role, ())
-            if len(shape) > axis:
-                return shape[axis]
+        for role in _RANKED:
+            shape = self.roles.get(role)
+            if shape:
+                return shape[0]
         return None
 
     @property
@@ -182,13 +186,20 @@ def modules_in(tensors: Mapping[str, Tensor]) -> dict[str, Module]:
         if role is None:
             if tail not in _LEAVES:
                 continue
-            head, role = _double(head)
+            before, _, last = head.rpartition(".")
+            role = _DOUBLE.get(last)
+            if role is None and last in _NAMED:
+                before, role = _double(head)
             if role is None:
                 continue
+            head = before
             if tail == "bias":
                 role = "bias"
         if head:
-            found.setdefault(head, Module()).roles[role] = tensor.shape
+            module = found.get(head)
+            if module is None:
+                module = found[head] = Module()
+            module.roles[role] = tensor.shape
     # An alpha or a scale alone makes no network, nor do the vectors of a single direction.
     return {name: module for name, module in found.items() if module.roles.keys() - _ADDITIONS}
 
@@ -198,7 +209,7 @@ _ADDITIONS: Final = frozenset({"alpha", "dora", "bias", "diff_b"})
 
 def _double(head: str) -> tuple[str, str | None]:
     module, _, tail = head.rpartition(".")
-    if tail == "default":  # the name that `peft` gives an adapter
+    if tail == _ADAPTER:
         module, _, tail = module.rpartition(".")
     if tail in _OLD:
         if module.endswith(_OLD_ENDINGS):
@@ -211,7 +222,12 @@ def _double(head: str) -> tuple[str, str | None]:
 
 def algorithm_of(modules: Mapping[str, Module]) -> Algorithm:
     """Return the algorithm that most modules have."""
-    counts: Counter[Algorithm] = Counter(_algorithm(module) for module in modules.values())
+    alike: dict[tuple[str, ...], list[Module]] = {}
+    for module in modules.values():
+        alike.setdefault(tuple(module.roles), []).append(module)
+    counts: Counter[Algorithm] = Counter()
+    for same in alike.values():
+        counts[_algorithm(same[0])] += len(same)
     if counts["dora"]:  # some of its layers have no scale
         return "dora"
     return counts.most_common(1)[0][0] if counts else "unknown"
@@ -238,11 +254,13 @@ def _algorithm(module: Module) -> Algorithm:
 
 def plain_name(name: str) -> str:
     """Return a module's name without what old trainers put between it and its role."""
-    before, found, last = name.rpartition(".processor.")
-    if not found:
+    if ".processor." not in name:
         return name
+    before, _, last = name.rpartition(".processor.")
     if last in _XLABS:
         return f"{before}.{_XLABS[last]}"
+    if not last.endswith("_lora"):  # a processor of the model's own
+        return name
     last = last.removesuffix("_lora")
     return f"{before}.{last}.0" if last == "to_out" else f"{before}.{last}"
 
@@ -258,7 +276,7 @@ def naming_of(names: Mapping[str, Module], tensors: Mapping[str, Tensor]) -> Nam
     for start, naming in starts:
         if first.startswith(start):
             return naming
-    if ".processor." in first:
+    if plain_name(first) != first:
         return "xlabs" if first.rpartition(".")[2] in _XLABS else "diffusers_old"
     if any(f"{first}.{old}.weight" in tensors for old in ("lora.down", "lora_linear_layer.down")):
         return "diffusers_old"

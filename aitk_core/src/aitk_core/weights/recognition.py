@@ -143,6 +143,11 @@ def _parts(header: Header, findings: tuple[Finding, ...], said: str | None) -> R
             said=said,
         )
     shown = parts if len(parts) > 1 else ()
+    if main.strangers:
+        label = _label([model_table()[each] for each in main.models])
+        more = ", ".join(name[:_MAX_NAME] for name in main.strangers)
+        why = f"is like {label}, but that has no {more}"
+        return Recognition(kind=kind, parts=shown, why=why, said=said)
     return _chosen(kind, main.models, _shown(header, main), said, parts=shown)
 
 
@@ -187,7 +192,8 @@ def _other(header: Header, said: str | None) -> Recognition:
         pairs = [(targets.target_of(name)[1], size) for name, size in names.items()]
         for kind in _SHARDED:
             fit = targets.fit(pairs, kind, joined=False)
-            if fit.layouts:
+            # Any layer that is left over would make it a relative, and no part of the model.
+            if fit.layouts and fit.whole:
                 why = f"{fit.known} of its layers fit, such as {fit.example}"
                 return _chosen(kind, _counted(fit.layouts, loras=False), why, said)
     return Recognition(kind="unknown", why="its tensors are of no layout known here", said=said)
@@ -224,6 +230,7 @@ def _network(header: Header, modules: Mapping[str, Module], said: str | None) ->
         by_target.setdefault(target, []).append((inner, size))
         raw.append((plain, size))
         counts[target] = counts.get(target, 0) + 1
+    joined = joined or not any("." in name for name in modules)
     network = _described(header, modules, counts)
     fit, models = _fitting(by_target, raw, modules, joined=joined)
     if not models:

@@ -84,6 +84,8 @@ class Fit:
     layouts: tuple[Layout, ...]
     known: int
     """Modules whose names any layout has."""
+    whole: bool = False
+    """Every module fits."""
     example: str
     """A module that fits, with its size."""
 
@@ -98,7 +100,7 @@ def target_of(name: str) -> tuple[str, str, bool]:
     for prefix, target in _DOTTED_PREFIXES:
         if name.startswith(prefix):
             return target, name[len(prefix) :], False
-    return "diffusion_model", name, "." not in name
+    return "diffusion_model", name, False
 
 
 @cache
@@ -146,13 +148,17 @@ def fit(modules: Iterable[tuple[str, Size | None]], kind: Kind, *, joined: bool)
         joined: `_` stands in the names where the model's own have a dot.
     """
     pairs = list(modules)
+    if not pairs:
+        return Fit(layouts=(), known=0, example="")
     number_of = _JOINED if joined else _DOTTED
     names = [name if "\n" not in name else "" for name, _ in pairs]
     # One substitution over all names is far cheaper than one for each.
     patterns = number_of.sub("#", "\n".join(names)).split("\n")
     seen: dict[tuple[str, Size | None], _Group] = {}
     for pattern, name, (_, size) in zip(patterns, names, pairs, strict=True):
-        group = seen.setdefault((pattern, size), _Group())
+        group = seen.get((pattern, size))
+        if group is None:
+            group = seen[(pattern, size)] = _Group()
         group.count += 1
         number = number_of.search(name)
         if number is not None and len(number.group()) <= _MAX_DIGITS:
@@ -172,7 +178,7 @@ def _judge(seen: Mapping[tuple[str, Size | None], _Group], kind: Kind, *, joined
     index = _index(joined=joined)
     fitting: dict[int, int] = {}
     out: set[int] = set()
-    depths: dict[int, dict[str, tuple[int, set[int]]]] = {}
+    depths: dict[int, dict[str, tuple[int, list[set[int]]]]] = {}
     known = strange = 0
     example = ""
     for (pattern, size), group in seen.items():
@@ -185,10 +191,8 @@ def _judge(seen: Mapping[tuple[str, Size | None], _Group], kind: Kind, *, joined
                 continue
             fitting[row.layout] = fitting.get(row.layout, 0) + group.count
             if row.highest >= _DEEP:
-                _, numbers = depths.setdefault(row.layout, {}).setdefault(
-                    pattern, (row.highest, set())
-                )
-                numbers |= group.numbers
+                of_layout = depths.setdefault(row.layout, {})
+                of_layout.setdefault(pattern, (row.highest, []))[1].append(group.numbers)
             if not example and size is not None:
                 example = f"{pattern} {size[0]} x {size[1]}"
     if not known or known < (known + strange) * _MIN_KNOWN:
@@ -206,8 +210,11 @@ def _judge(seen: Mapping[tuple[str, Size | None], _Group], kind: Kind, *, joined
         number
         for number in full
         if number in depths
-        and all(len(numbers) == top + 1 for top, numbers in depths[number].values())
+        and all(len(set().union(*numbers)) == top + 1 for top, numbers in depths[number].values())
     ]
     return Fit(
-        layouts=tuple(table[number] for number in complete or full), known=known, example=example
+        layouts=tuple(table[number] for number in complete or full),
+        known=known,
+        whole=not strange and all(left[number] == known for number in full),
+        example=example,
     )
