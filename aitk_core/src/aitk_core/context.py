@@ -13,7 +13,14 @@ from aitk_core.backend.protocol import Backend
 from aitk_core.errors import MissingCapabilityError, NotFoundError
 from aitk_core.policy import Policy
 from aitk_core.protocols import Outbound, Paths, Store
-from aitk_core.records.results import Completion, Inquiry, Question, Reply, ToolResult
+from aitk_core.records.results import (
+    Completion,
+    Inquiry,
+    Question,
+    Reply,
+    ResourceContent,
+    ToolResult,
+)
 from aitk_core.registry import Registry
 from aitk_core.services.analysis import run_analyzers
 from aitk_core.services.bands import find_policy
@@ -86,6 +93,8 @@ class Services:
     settings_of: Callable[[type[Any]], Any]
     call_tool: Callable[..., Awaitable[ToolResult]]
     """The dispatcher's `call`."""
+    read_resource: Callable[..., Awaitable[ResourceContent]]
+    """The dispatcher's `read`."""
     redact: Callable[[str], str]
 
 
@@ -203,6 +212,14 @@ class CallContext:
         return await self.services.call_tool(
             name, arguments, session, deadline=self.deadline, clock=self.clock
         )
+
+    async def read_resource(self, uri: str) -> ResourceContent:
+        """Read a resource of any plugin, under this call's policy.
+
+        Raises:
+            ResourceNotFoundError: No plugin offers it.
+        """
+        return await self.services.read_resource(uri, self.session)
 
     def installed(self) -> JsonObject:
         """Return what this server consists of: `plugins`, `problems`, and the `tools` offered."""

@@ -96,6 +96,7 @@ class Dispatcher:
             failures=self.failures,
             settings_of=settings_of,
             call_tool=self.call,
+            read_resource=self.read,
             redact=self._redactor.text,
         )
         # Of its own: tools that keep every worker busy must not hold up finished answers.

@@ -19,7 +19,13 @@ if TYPE_CHECKING:
     from aitk_core.records.alerts import AlertMessage
     from aitk_core.records.findings import Analysis
     from aitk_core.records.outbound import OutboundAnswer
-    from aitk_core.records.results import Inquiry, JsonObject, Reply, ToolResult
+    from aitk_core.records.results import (
+        Inquiry,
+        JsonObject,
+        Reply,
+        ResourceContent,
+        ToolResult,
+    )
 
 A = TypeVar("A")
 T = TypeVar("T")
@@ -300,6 +306,14 @@ class ToolContext(Protocol):
         """Use another installed tool by name, under this call's policy and deadline.
 
         The answer comes to you, so it holds pictures only where the arguments ask for them.
+        """
+        ...
+
+    async def read_resource(self, uri: str) -> ResourceContent:
+        """Read a resource of any plugin, under this call's policy.
+
+        Raises:
+            ResourceNotFoundError: No plugin offers it.
         """
         ...
 

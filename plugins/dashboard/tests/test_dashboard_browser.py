@@ -137,6 +137,9 @@ def test_every_page_is_sound_for_everybody_at_every_width(
         "/dashboard",
         f"/dashboard/runs/{site.jobs['broken']}",
         f"/dashboard/runs/{site.jobs[HOSTILE]}",
+        f"/dashboard/compare?run={site.jobs['good']}&run={site.jobs['broken']}",
+        "/dashboard/datasets",
+        "/dashboard/datasets/demo_pictures",
         "/dashboard/watches",
         "/dashboard/plugins",
         "/dashboard/login",
@@ -144,11 +147,15 @@ def test_every_page_is_sound_for_everybody_at_every_width(
     options = {"viewport": {"width": width, "height": 800}, "color_scheme": scheme}
     with opened(browser, **options) as (page, faults, asked):
         for path in paths:
-            page.goto(site.address + path)
+            answer = page.goto(site.address + path)
+            assert answer is not None
+            assert answer.ok, f"{path}: {answer.text()[:500]}"
             page.wait_for_selector("h1")
             if "/runs/" in path:
                 page.wait_for_selector("#chart[data-drawn]", timeout=30_000)
                 page.wait_for_selector("#findings [data-code], #findings b", timeout=30_000)
+            if "/compare" in path:
+                page.wait_for_selector("#curves-of[data-drawn]", timeout=30_000)
             violations = [
                 (each["id"], each["nodes"][0]["html"][:200])
                 for each in Axe().run(page)["violations"]

@@ -9,10 +9,12 @@ from html.parser import HTMLParser
 from typing import TYPE_CHECKING, Any, Final
 
 import httpx
+import numpy as np
 import pytest
 from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 from typing_extensions import override
 
 from aitk_core.application import Application
@@ -317,3 +319,89 @@ def test_the_plugins_page_lists_what_is_installed(tmp_path: Path) -> None:
     page = Page(fetched(tmp_path, "/dashboard/plugins").text)
     assert "aitk-observability" in page.text
     assert "Problems None." in page.text
+
+
+def test_runs_are_compared_with_what_differs_and_ties_are_ties(tmp_path: Path) -> None:
+    ids = [RUNS["ok_with_validation"].job_id, RUNS["overfit"].job_id]
+    query = "&".join(f"run={each}" for each in ids)
+
+    async def work(client: httpx.AsyncClient) -> None:
+        choose = Page((await client.get("/dashboard/compare")).text)
+        boxes = [value for name, value in choose.attributes if name == "value"]
+        assert set(ids) <= set(boxes)
+        page = Page((await client.get(f"/dashboard/compare?{query}")).text)
+        assert "Who is ahead" in page.text
+        assert "process.0.network.linear 4 32" in page.text
+        assert "0.2014 at step 90" in page.text
+        curves = (await client.get(f"/dashboard/compare/series?{query}")).json()
+        assert [each["job_id"] for each in curves] == ids
+        assert set(curves[0]["series"]) == {"loss/loss", "val/loss"}
+        # Runs that cannot be ranked, and one that is gone, are told and cost nothing else.
+        bad = f"run={RUNS['fail_missing_dataset'].job_id}&run={ids[0]}&run=gone"
+        skipped = await client.get(f"/dashboard/compare?{bad}")
+        assert skipped.status_code == 200
+        assert "Not compared" in skipped.text
+        odd = await client.get("/dashboard/compare?run=..%2fx&run=y")
+        assert odd.status_code == 400
+
+    with_client(tmp_path, work)
+
+
+def test_a_dataset_is_checked_repaired_when_confirmed_and_taken_back(tmp_path: Path) -> None:
+    folder = tmp_path / "sets" / "my cats"
+    folder.mkdir(parents=True)
+    generator = np.random.default_rng(1)
+    for number in range(4):
+        pixels = generator.integers(0, 255, (96, 96, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(folder / f"{number}.png")
+        (folder / f"{number}.txt").write_text(f"a cat number {number}", "utf-8")
+    (folder / "copy.png").write_bytes((folder / "0.png").read_bytes())
+    (folder / "copy.txt").write_text("a cat number 0", "utf-8")
+    path = "/dashboard/datasets/my%20cats"
+
+    async def work(client: httpx.AsyncClient) -> None:
+        listed = Page((await client.get("/dashboard/datasets")).text)
+        assert ("href", path) in listed.attributes
+        page = Page((await client.get(path)).text)
+        assert "move: " in page.text
+        check = await client.get(f"{path}/check")
+        assert check.status_code == 200
+        assert "sandbox" in check.headers["content-security-policy"]
+        assert "script" not in Page(check.text).tags
+
+        def form(wanted: str, page: Page) -> dict[str, str]:
+            values = [value for name, value in page.attributes if name == "value"]
+            start = values.index(wanted)
+            names = ("action", "subject", "detail", "label", "back")
+            return dict(zip(names, values[start : start + len(names)], strict=True))
+
+        repair = form("repair", page)
+        asked = Page((await client.post("/dashboard/actions", data=repair)).text)
+        assert "It can be taken back" in asked.text
+        assert len(list(folder.glob("*.png"))) == 5
+        done = await client.post("/dashboard/actions", data={**repair, "confirmed": "yes"})
+        assert (done.status_code, done.headers["location"]) == (303, path)
+        assert len(list(folder.glob("*.png"))) == 4
+        after = Page((await client.get(path)).text)
+        assert "Nothing to repair" in after.text
+        undo = form("undo", after)
+        back = await client.post("/dashboard/actions", data={**undo, "confirmed": "yes"})
+        assert back.status_code == 303
+        assert len(list(folder.glob("*.png"))) == 5
+        stale = {**repair, "detail": "0" * 64, "confirmed": "yes"}
+        refused = await client.post("/dashboard/actions", data=stale)
+        assert refused.status_code == 409
+
+    with_client(tmp_path, work, settings={"AITK_DATASETS_DIR": str(tmp_path / "sets")})
+
+
+def test_a_dataset_that_is_none_says_so(tmp_path: Path) -> None:
+    (tmp_path / "sets").mkdir()
+
+    async def work(client: httpx.AsyncClient) -> None:
+        assert "note critical" in (await client.get("/dashboard/datasets/none")).text
+        assert (await client.get("/dashboard/datasets/none/check")).status_code in (400, 404)
+        out = await client.get("/dashboard/datasets/..%2f..%2fetc/check")
+        assert out.status_code in (400, 403, 404)
+
+    with_client(tmp_path, work, settings={"AITK_DATASETS_DIR": str(tmp_path / "sets")})

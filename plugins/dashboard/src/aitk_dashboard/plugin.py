@@ -14,6 +14,10 @@ _LOGIN: Final = "/dashboard/login"
 _PAGES: Final = {
     "/dashboard": "overview",
     "/dashboard/runs/{job_id}": "run",
+    "/dashboard/compare": "compare",
+    "/dashboard/datasets": "datasets",
+    "/dashboard/datasets/{name}": "dataset",
+    "/dashboard/datasets/{name}/check": "dataset_check",
     "/dashboard/watches": "watches",
     "/dashboard/plugins": "plugins",
 }
@@ -23,6 +27,7 @@ _PARTS: Final = {
     "/dashboard/live/runs/{job_id}/state": "live_state",
     "/dashboard/live/runs/{job_id}/findings": "live_findings",
     "/dashboard/live/runs/{job_id}/log": "live_log",
+    "/dashboard/compare/series": "compare_series",
     "/dashboard/runs/{job_id}/series": "series",
     "/dashboard/runs/{job_id}/samples": "samples",
 }

@@ -114,10 +114,11 @@ async def series(
     pages = await asyncio.gather(
         *(context.backend.metric_series(job_id, key, since_step=since) for key in _KEYS)
     )
-    return await context.run(lambda: {page.key: _columns(page) for page in pages if len(page)})
+    return await context.run(lambda: {page.key: columns_of(page) for page in pages if len(page)})
 
 
-def _columns(page: MetricPage) -> dict[str, list[float | None]]:
+def columns_of(page: MetricPage) -> dict[str, list[float | None]]:
+    """Return a metric as two columns, thinned; None where there is no finite value."""
     chosen = thinned(page.values, _POINTS)
     return {
         "steps": [page.steps[index] for index in chosen],

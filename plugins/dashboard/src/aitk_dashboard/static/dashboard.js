@@ -179,3 +179,37 @@ if (chart) {
   document.addEventListener("renewed", () => { if (drawn) draw(); });
   addEventListener("load", load);
 }
+
+// Curves of several runs.
+const several = document.getElementById("curves-of");
+if (several) {
+  addEventListener("load", async () => {
+    const answer = await fetch(several.dataset.runs, { credentials: "same-origin" });
+    if (!answer.ok || typeof Plotly === "undefined") return;
+    const style = getComputedStyle(document.documentElement);
+    const ink = style.getPropertyValue("--ink").trim(), line = style.getPropertyValue("--line").trim();
+    const colours = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8c564b", "#7f7f7f"];
+    const traces = [];
+    (await answer.json()).forEach((run, index) => {
+      for (const [key, axis] of [["loss/loss", "y"], ["val/loss", "y2"]]) {
+        const columns = run.series[key];
+        if (!columns) continue;
+        traces.push({
+          x: columns.steps, y: columns.values, name: run.name, legendgroup: run.job_id, yaxis: axis, mode: "lines",
+          showlegend: axis === "y", line: { width: axis === "y" ? 1 : 2, color: colours[index % colours.length] },
+          opacity: axis === "y" ? 0.7 : 1,
+        });
+      }
+    });
+    const axis = { gridcolor: line, zerolinecolor: line, exponentformat: "e" };
+    Plotly.react(several, traces, {
+      height: 520, margin: { l: 64, r: 12, t: 8, b: 44 }, paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
+      font: { color: ink, size: 13 }, legend: { orientation: "h", y: 1.06 },
+      modebar: { bgcolor: "rgba(0,0,0,0)", color: style.getPropertyValue("--soft").trim(), activecolor: ink },
+      xaxis: { ...axis, title: { text: "step" }, anchor: "y2" },
+      yaxis: { ...axis, domain: [0.42, 1], title: { text: "loss" } },
+      yaxis2: { ...axis, domain: [0, 0.36], title: { text: "val" } },
+    }, { responsive: true, displaylogo: false, modeBarButtonsToRemove: ["toImage", "lasso2d", "select2d"] });
+    several.dataset.drawn = String(traces.length);
+  });
+}

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
-from attrs import frozen
+from attrs import field, frozen
 from starlette.responses import RedirectResponse
 
 from aitk_core.errors import AitkError, InvalidArgumentsError
 from aitk_core.frontends.http.sessions import own_path, read_form
+from aitk_dashboard.pages.datasets import REPAIR
 from aitk_dashboard.web.rendering import page
 
 if TYPE_CHECKING:
@@ -27,6 +29,10 @@ class Action:
     """Of the tool, which the form's `subject` is for."""
     question: str
     verb: str
+    detail: str = ""
+    """Argument that the form's `detail` is for."""
+    fixed: Mapping[str, Any] = field(factory=dict)
+    """Further arguments."""
 
 
 ACTIONS: Final = {
@@ -47,6 +53,21 @@ ACTIONS: Final = {
         argument="watch_id",
         question="End this watch? The run goes on unwatched.",
         verb="End the watch",
+    ),
+    "repair": Action(
+        tool="auto-improve-dataset",
+        argument="dataset_path",
+        detail="plan_hash",
+        fixed={**REPAIR, "apply": True},
+        question="Repair this dataset as planned? It can be taken back.",
+        verb="Repair the dataset",
+    ),
+    "undo": Action(
+        tool="auto-improve-dataset",
+        argument="dataset_path",
+        detail="undo",
+        question="Take this repair back? The files become what they were.",
+        verb="Take it back",
     ),
 }
 
@@ -70,13 +91,17 @@ async def act(request: Request, context: ToolContext) -> Response:
         "name": form["action"],
         "subject": subject,
         "label": form.get("label", ""),
+        "detail": form.get("detail", ""),
         "back": back,
         "problem": None,
     }
     if form.get("confirmed") != "yes":
         return page("confirm.html", values)
+    arguments = {action.argument: subject, **action.fixed}
+    if action.detail:
+        arguments[action.detail] = form.get("detail", "")
     try:
-        await context.call_tool(action.tool, {action.argument: subject})
+        await context.call_tool(action.tool, arguments)
     except AitkError as error:
         problem = f"{error.code}: {error}"
         return page("confirm.html", values | {"problem": problem}, status=error.status)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import quote
 
 from starlette.responses import JSONResponse, Response
 
 from aitk_core.backend.ids import checked_job_id
 from aitk_core.errors import JobNotFoundError, NotFoundError
 from aitk_core.records.results import Image
+from aitk_dashboard.pages import compare as comparing
+from aitk_dashboard.pages import datasets as folders
 from aitk_dashboard.pages import overview as overviews
 from aitk_dashboard.pages import run as runs
 from aitk_dashboard.pages import watches as watching
@@ -101,6 +104,48 @@ async def watches(request: Request, context: ToolContext) -> Response:
 async def live_watches(_request: Request, context: ToolContext) -> Response:
     """Answer with what changes on that page."""
     return page("parts/watches.html", await watching.watches(context))
+
+
+async def compare(request: Request, context: ToolContext) -> Response:
+    """Answer with runs side by side."""
+    values = await comparing.compare(context, request.query_params.getlist("run"))
+    return page("compare.html", {**_frame(request, context), **values})
+
+
+async def compare_series(request: Request, context: ToolContext) -> Response:
+    """Answer with the curves of several runs, as JSON."""
+    found = await comparing.curves(context, request.query_params.getlist("run"))
+    return JSONResponse(found, headers=dict(HEADERS))
+
+
+async def datasets(request: Request, context: ToolContext) -> Response:
+    """Answer with the list of datasets."""
+    return page("datasets.html", {**_frame(request, context), **await folders.datasets(context)})
+
+
+async def dataset(request: Request, context: ToolContext) -> Response:
+    """Answer with one dataset."""
+    values = await folders.dataset(context, request.path_params["name"])
+    return page("dataset.html", {**_frame(request, context), **values})
+
+
+async def dataset_check(request: Request, context: ToolContext) -> Response:
+    """Answer with the page of a dataset's check, which brings its own policy.
+
+    Raises:
+        NotFoundError: There is no such dataset.
+        AitkError: It could not be looked at.
+    """
+    name = quote(request.path_params["name"], safe="")
+    content = await context.read_resource(f"aitk://datasets/{name}/page.html")
+    headers = {
+        **HEADERS,
+        # It may stand in a page of ours; nothing runs in it.
+        "Content-Security-Policy": "default-src 'none'; img-src data:; style-src 'unsafe-inline'; "
+        "frame-ancestors 'self'; sandbox",
+    }
+    body = content.data if content.data is not None else (content.text or "").encode()
+    return Response(body, media_type=content.mime_type, headers=headers)
 
 
 async def plugins(request: Request, context: ToolContext) -> Response:
