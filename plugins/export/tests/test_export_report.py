@@ -19,8 +19,11 @@ from typing_extensions import override
 from aitk_core.application import Application
 from aitk_core.context import Session
 from aitk_core.errors import (
+    AitkError,
+    ConflictError,
     InvalidArgumentsError,
     JobNotFoundError,
+    NotFoundError,
     PathOutsideRootsError,
 )
 from aitk_core.settings import SettingsSource
@@ -41,9 +44,14 @@ HOSTILE: Final = (
 )
 
 
-def exported(home: Path, runs: Iterable[Recording], **arguments: Any) -> dict[str, Any]:
+def exported(
+    home: Path, runs: Iterable[Recording], *, outputs: Path | None = None, **arguments: Any
+) -> dict[str, Any]:
     async def work() -> dict[str, Any]:
-        source = SettingsSource(environment={"AITK_HOME": str(home)})
+        environment = {"AITK_HOME": str(home)}
+        if outputs is not None:
+            environment["AITK_OUTPUTS_DIR"] = str(outputs)
+        source = SettingsSource(environment=environment)
         application = Application(source=source, backend=recorded_backend(runs))
         async with application:
             session = Session(request_id="t", policy=application.policy)
@@ -191,7 +199,7 @@ def test_an_unscored_report_says_so(tmp_path: Path) -> None:
     ],
 )
 def test_pitfall_56_reports_stay_below_the_configured_folders(
-    tmp_path: Path, bad: dict[str, str], error: type[Exception]
+    tmp_path: Path, bad: dict[str, Any], error: type[Exception]
 ) -> None:
     run = RUNS["ok_200_steps"]
     with pytest.raises(error):
@@ -228,3 +236,39 @@ def test_a_report_is_there_with_all_its_files_or_not_at_all(tmp_path: Path) -> N
         "p-j-19700101-000000-2.md",
         "p-j-19700101-000000.html",
     ]
+
+
+def test_the_page_is_put_into_the_jobs_plugin_tab_only_when_asked_and_never_over_anothers(
+    tmp_path: Path,
+) -> None:
+    run = RUNS["ok_200_steps"]
+    folder = tmp_path / "out" / run.name
+    folder.mkdir(parents=True)
+    page = folder / "plugin.html"
+    asked: dict[str, Any] = {"job_id": run.job_id, "outputs": tmp_path / "out"}
+    plain = exported(tmp_path, [run], **asked)
+    assert plain["plugin_page_path"] is None
+    assert not page.exists()
+    first = exported(tmp_path, [run], **asked, plugin_page=True)
+    assert first["plugin_page_path"] == str(page)
+    assert page.read_bytes() == Path(first["html_report_path"]).read_bytes()
+    second = exported(tmp_path, [run], **asked, plugin_page=True)
+    assert second["plugin_page_path"] == str(page)
+    page.write_text("<html>somebody else's</html>", "utf-8")
+    with pytest.raises(ConflictError, match="left alone"):
+        exported(tmp_path, [run], **asked, plugin_page=True)
+    assert page.read_text("utf-8") == "<html>somebody else's</html>"
+    with pytest.raises(NotFoundError):
+        exported(tmp_path, [run], job_id=run.job_id, plugin_page=True)
+
+
+def test_a_job_whose_name_leads_out_gets_no_page(tmp_path: Path) -> None:
+    run = RUNS["ok_200_steps"]
+    (tmp_path / "out").mkdir()
+    for name in ("../elsewhere", ".", ""):
+        named = evolve(run, row={**run.row, "name": name})
+        with pytest.raises(AitkError):
+            exported(
+                tmp_path, [named], outputs=tmp_path / "out", job_id=run.job_id, plugin_page=True
+            )
+    assert not list(tmp_path.rglob("plugin.html"))

@@ -93,3 +93,6 @@ class ExportObservabilityReport:
     baseline_job_id: str | None = arg(
         None, description="Run to compare with.", min_length=1, max_length=128
     )
+    plugin_page: bool = arg(
+        False, description="Also show the page in the AI Toolkit's Plugin tab of the job."
+    )

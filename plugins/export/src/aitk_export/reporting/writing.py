@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from aitk_core.errors import ConflictError, InvalidArgumentsError, NotFoundError
 from aitk_core.services.newfile import NewFile
+from aitk_core.services.paths import write_atomically
 from aitk_export.places.references import OUTPUTS
 
 if TYPE_CHECKING:
@@ -19,6 +20,10 @@ if TYPE_CHECKING:
 _PREFIX: Final = re.compile(r"[A-Za-z0-9._-]{1,80}")
 _NOT_NAME: Final = re.compile(r"[^A-Za-z0-9._-]")
 _FOLDER: Final = "reports"
+PLUGIN_PAGE: Final = "plugin.html"
+OURS: Final = b'<meta name="generator" content="AI ToolKit MCP">'
+"""By which a page of ours is known."""
+_HEAD_BYTES: Final = 4096
 _TRIES: Final = 1000
 
 
@@ -69,6 +74,40 @@ def checked_prefix(prefix: str) -> str:
             faults=[{"path": "/filename_prefix", "message": message}],
         )
     return prefix
+
+
+def write_plugin_page(folder: Path, page: bytes) -> Path:
+    """Put the page into a job's folder, where the AI Toolkit's own UI shows it; blocking.
+
+    The UI shows `plugin.html` in the job's Plugin tab (backend/API.md section 4.12).
+
+    Args:
+        folder: Of the job.
+        page: Ours, which says so in its head.
+
+    Raises:
+        NotFoundError: There is no such folder here.
+        ConflictError: Something else wrote the page that is there.
+        OSError: The disk is full or read-only.
+    """
+    if not folder.is_dir():
+        raise NotFoundError(
+            "the job's folder is not visible from this machine",
+            remedy="set AITK_OUTPUTS_DIR to the training outputs where this machine sees them",
+        )
+    path = folder / PLUGIN_PAGE
+    try:
+        with path.open("rb") as opened:
+            is_ours = OURS in opened.read(_HEAD_BYTES)
+    except FileNotFoundError:
+        is_ours = True
+    if not is_ours:
+        raise ConflictError(
+            f"the job has a {PLUGIN_PAGE} that something else wrote; it is left alone",
+            remedy="move it away if the findings are to be shown there",
+        )
+    write_atomically(path, page)
+    return path
 
 
 def write_report(
