@@ -22,6 +22,7 @@ from aitk_core.proving.generate import (
 )
 from aitk_core.statistics.bands import band_of, score_convergence
 from aitk_core.statistics.blowup import describe_oddness, one_step_blowup
+from aitk_core.statistics.checkpoint_choice import choose_checkpoint
 from aitk_core.statistics.cleaning import numeric_health
 from aitk_core.statistics.compare import compare, compare_paired
 from aitk_core.statistics.compare_many import compare_many
@@ -203,6 +204,17 @@ def _many(rng: np.random.Generator, kind: Kind) -> int:
     return int(compare_many(runs).verdict == "lowest")
 
 
+def _checkpoint(rng: np.random.Generator, _kind: Kind) -> int:
+    """Tell whether the truly best checkpoint is not among those called as good."""
+    index = np.arange(30)
+    true = 0.5 * (1 + 0.1 * ((index - rng.uniform(6, 27)) / 30) ** 2)
+    spread = rng.choice([0.0005, 0.0012, 0.003, 0.01])
+    seen = true * np.exp(rng.normal(0.0, spread, len(index)))
+    saved = list(range(2, 30, 3))
+    best = min(saved, key=lambda step: true[step])
+    return int(best not in choose_checkpoint(seen, index, saved).as_good)
+
+
 def _overfit(rng: np.random.Generator, _kind: Kind) -> int:
     return int(overfit(validation_losses(rng, 30, turn=10, rise=0.0)).verdict != "none")
 
@@ -277,6 +289,7 @@ TRIALS: Final = (
     Trial(method="noise_level_v1", wrong=_early[0], wrong_at_a_look=_early[1], kinds=("noise",)),
     Trial(method="spread_collapse_v1", wrong=_early[0], wrong_at_a_look=_early[1], kinds=("flow",)),
     Trial(method="explosion_v1", wrong=_explosion[0], wrong_at_a_look=_explosion[1]),
+    Trial(method="checkpoint_val_v1", wrong=_checkpoint, kinds=_ONE),
     Trial(method="overfit_val_v1", wrong=_overfit, kinds=_ONE),
     Trial(method="compare_val_v1", wrong=_validation, kinds=_ONE),
     Trial(method="compare_val_at_samples_v1", wrong=_validation_at, kinds=_ONE),
