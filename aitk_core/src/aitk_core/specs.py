@@ -265,7 +265,7 @@ class ResourceSpec:
 WebHandler: TypeAlias = Callable[[Any, ToolContext], Awaitable[Any]]
 """Takes a Starlette request and returns a Starlette response."""
 _ROUTE: Final = re.compile(r"/[a-z0-9][a-zA-Z0-9_.:{}/-]{0,199}")
-_CORE_ROUTES: Final = frozenset({"health", "ready", "tools", "mcp"})
+_CORE_ROUTES: Final = frozenset({"health", "ready", "tools", "mcp", "metrics", "openapi.json"})
 
 
 def _free_path(_instance: Any, _attribute: Attribute[str], value: object) -> None:
