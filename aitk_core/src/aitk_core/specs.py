@@ -289,6 +289,10 @@ class WebRouteSpec:
     method: Literal["GET", "POST"] = "GET"
     needs_token: bool = True
     """Off for what everybody may see even where a token is set, such as a style sheet."""
+    summary: str = ""
+    """One line for the OpenAPI document."""
+    responses: Mapping[int, str] = field(factory=dict, hash=False)
+    """What each status of an answer means, for the same; refusals need not be named."""
 
 
 @frozen(kw_only=True)

@@ -4,6 +4,7 @@
     GET  /ready      readiness: 503 while the backend does not answer
     GET  /metrics    counts for Prometheus
     GET  /tools      the tools as MCP lists them
+    GET  /openapi.json  all of this and the tools' schemas, in OpenAPI 3.1
     POST /mcp/tool   {"name", "arguments"?, "include_result"?}: runs a tool
     *    /mcp        MCP over streamable HTTP
     and the paths that plugins declare
@@ -32,6 +33,7 @@ from aitk_core.frontends.http.errors import ClientGoneError
 from aitk_core.frontends.http.limits import ClientAddress, RateLimiter
 from aitk_core.frontends.http.mcp_route import McpRoute
 from aitk_core.frontends.http.metrics import MetricsRoute
+from aitk_core.frontends.http.openapi.route import OpenApiRoute
 from aitk_core.frontends.http.readiness import Readiness
 from aitk_core.frontends.http.requests import parse_json, read_body, tool_request
 from aitk_core.frontends.http.sources import Sources
@@ -269,6 +271,7 @@ def build_app(
         Route("/ready", bridge.ready),
         Route("/metrics", metrics.serve),
         Route("/tools", bridge.tools),
+        Route("/openapi.json", OpenApiRoute(application, settings, guard=guard).serve),
         Route("/mcp/tool", bridge.call, methods=["POST"]),
         *plugin_routes(
             application,
