@@ -7,6 +7,7 @@ fit the schema comes last. Nothing is started.
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections import Counter
 from typing import TYPE_CHECKING, Any, Final
@@ -14,7 +15,6 @@ from typing import TYPE_CHECKING, Any, Final
 import httpx
 import pytest
 import schemathesis
-from anyio.from_thread import BlockingPortal, start_blocking_portal
 from attrs import frozen
 from hypothesis import HealthCheck, Phase, given, settings
 from schemathesis import GenerationMode
@@ -61,18 +61,19 @@ READ_ONLY: Final = {"X-MCP-Readonly": "true"}
 
 @frozen(kw_only=True)
 class Bridge:
-    """A bridge that is open, asked from outside its event loop."""
+    """A bridge that is open, on an event loop that runs while it is asked.
 
-    portal: BlockingPortal
+    In a thread of its own the loop would import beside what makes the calls up, which Python 3.11
+    may answer with a SystemError (cpython issue 106905).
+    """
+
+    loop: asyncio.Runner
     client: httpx.AsyncClient
     known: Json
     """Schemas of arguments that name something, by name, in place of the document's."""
 
     def ask(self, method: str, path: str, **more: Any) -> httpx.Response:
-        async def send() -> httpx.Response:
-            return await self.client.request(method, path, **more)
-
-        return self.portal.call(send)
+        return self.loop.run(self.client.request(method, path, **more))
 
     def document(self, **headers: str) -> Json:
         found: Json = self.ask("GET", "/openapi.json", headers={**READ_ONLY, **headers}).json()
@@ -103,16 +104,17 @@ def bridge(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bridge]:
     source = SettingsSource(environment=environment)
     backend = recorded_backend(recorded_runs().values())
     app = build_app(Application(source=source, backend=backend), HttpSettings(), with_mcp=False)
-    with (
-        start_blocking_portal() as portal,
-        portal.wrap_async_context_manager(app.router.lifespan_context(app)),
-    ):
-        transport = httpx.ASGITransport(app)
-        client = httpx.AsyncClient(transport=transport, base_url="http://localhost")
-        opened = Bridge(portal=portal, client=client, known=_known(home))
-        _save_config(opened, home)
-        yield opened
-        portal.call(client.aclose)
+    with asyncio.Runner() as loop:
+        lifespan = app.router.lifespan_context(app)
+        loop.run(lifespan.__aenter__())
+        client = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://localhost")
+        opened = Bridge(loop=loop, client=client, known=_known(home))
+        try:
+            _save_config(opened, home)
+            yield opened
+        finally:
+            loop.run(client.aclose())
+            loop.run(lifespan.__aexit__(None, None, None))
 
 
 def _known(home: Path) -> Json:
