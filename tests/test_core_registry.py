@@ -385,7 +385,8 @@ def test_listing_tools_imports_nothing_heavy() -> None:
     code = (
         "import sys; from aitk_core.registry import load_registry; r = load_registry();"
         "print(*({m.partition('.')[0] for m in sys.modules} & {'mcp', 'mcp_types', 'httpx',"
-        " 'jsonschema', 'cattrs', 'numpy', 'PIL', 'starlette', 'pydantic', 'safetensors'}))"
+        " 'jsonschema', 'cattrs', 'numpy', 'PIL', 'starlette', 'pydantic', 'safetensors',"
+        " 'prometheus_client'}))"
     )
     done = subprocess.run(
         [sys.executable, "-c", code], check=True, capture_output=True, text=True, encoding="utf-8"

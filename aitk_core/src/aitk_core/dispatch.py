@@ -24,6 +24,7 @@ from aitk_core.errors import (
     UnknownToolError,
 )
 from aitk_core.records.results import Block, ToolResult
+from aitk_core.services.calls import CallObservers
 from aitk_core.services.executor import WorkerPool
 from aitk_core.services.failures import FailureLibrary
 from aitk_core.services.outbound.door import Outbound
@@ -75,6 +76,7 @@ class Dispatcher:
         self.backend = backend
         self.paths = paths
         self.pool = pool
+        self.observers = CallObservers()
         self._redactor = redactor or Redactor()
         self._analyzers = WorkerPool(workers=2)
         self._parallel = ParallelPool(settings.parallel, workers=settings.parallel_workers)
@@ -141,7 +143,8 @@ class Dispatcher:
                 cancellation.
         """
         try:
-            return await self._call(name, arguments, session, deadline=deadline, clock=clock)
+            with self.observers.watch(name if name in self.registry.tools else None):
+                return await self._call(name, arguments, session, deadline=deadline, clock=clock)
         except AitkError as error:
             self._redact(error)
             logger.info("%s refused %r: %s: %s", session.request_id, name, error.code, error)

@@ -293,6 +293,10 @@ class WebRouteSpec:
     """Off for what everybody may see even where a token is set, such as a style sheet."""
     login: str = ""
     """Page that a browser without the token is sent to; it posts the token to `/session`."""
+    summary: str = ""
+    """One line for the OpenAPI document."""
+    responses: Mapping[int, str] = field(factory=dict, hash=False)
+    """What each status of an answer means, for the same; refusals need not be named."""
 
 
 @frozen(kw_only=True)

@@ -151,10 +151,14 @@ class HttpSettings:
         description="Token for Bearer or X-API-Key; required beyond loopback.",
     )
     auth_for_health: bool = setting(
-        False, env="MCP_HTTP_AUTH_FOR_HEALTH", description="Ask for the token on /health."
+        False,
+        env="MCP_HTTP_AUTH_FOR_HEALTH",
+        description="Ask for the token on /health, /ready and /metrics.",
     )
     auth_for_tools: bool = setting(
-        False, env="MCP_HTTP_AUTH_FOR_TOOLS", description="Ask for the token on /tools."
+        False,
+        env="MCP_HTTP_AUTH_FOR_TOOLS",
+        description="Ask for the token on /tools and /openapi.json.",
     )
     tool_timeout_seconds: float = setting(
         120.0,

@@ -93,7 +93,17 @@ def aitk_resources() -> Iterable[ResourceSpec]:
 @hookimpl
 def aitk_web_routes() -> Iterable[WebRouteSpec]:
     """Declare the path that models of any size are fetched from."""
-    yield WebRouteSpec(path=uris.ROUTE, handler=Lazy("aitk_export.download.route:serve_model"))
+    yield WebRouteSpec(
+        path=uris.ROUTE,
+        handler=Lazy("aitk_export.download.route:serve_model"),
+        summary="Download a model",
+        responses={
+            200: "The whole file.",
+            206: "The ranges that were asked for.",
+            304: "The caller has it.",
+            416: "It has no such range.",
+        },
+    )
 
 
 @hookimpl

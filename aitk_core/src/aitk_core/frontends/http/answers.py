@@ -59,7 +59,12 @@ def encode(value: Any) -> bytes:
 
 def reply(content: Mapping[str, Any], *, status: int = 200) -> Response:
     """Return a short answer."""
-    return Response(encode(content), status, _HEADERS, _TYPE)
+    return encoded(encode(content), status=status)
+
+
+def encoded(body: bytes, *, status: int = 200) -> Response:
+    """Return an answer that is JSON already."""
+    return Response(body, status, _HEADERS, _TYPE)
 
 
 def refusal(error: AitkError, request_id: str) -> Response:

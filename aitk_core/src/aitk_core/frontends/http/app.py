@@ -2,7 +2,9 @@
 
     GET  /health     liveness; never asks the backend
     GET  /ready      readiness: 503 while the backend does not answer
+    GET  /metrics    counts for Prometheus
     GET  /tools      the tools as MCP lists them
+    GET  /openapi.json  all of this and the tools' schemas, in OpenAPI 3.1
     POST /mcp/tool   {"name", "arguments"?, "include_result"?}: runs a tool
     *    /mcp        MCP over streamable HTTP
     and the paths that plugins declare
@@ -30,10 +32,13 @@ from aitk_core.frontends.http.edge import Edge, id_of
 from aitk_core.frontends.http.errors import ClientGoneError
 from aitk_core.frontends.http.limits import ClientAddress, RateLimiter
 from aitk_core.frontends.http.mcp_route import McpRoute
+from aitk_core.frontends.http.metrics import MetricsRoute
+from aitk_core.frontends.http.openapi.route import OpenApiRoute
 from aitk_core.frontends.http.readiness import Readiness
 from aitk_core.frontends.http.requests import parse_json, read_body, tool_request
 from aitk_core.frontends.http.sessions import session_routes
 from aitk_core.frontends.http.sources import Sources
+from aitk_core.frontends.http.tally import Tally
 from aitk_core.frontends.http.web import plugin_routes
 from aitk_core.frontends.mcp import wire
 from aitk_core.policy import narrowed_by_headers
@@ -256,10 +261,18 @@ def build_app(
     guard = TokenGuard(settings, failures)
     sources = Sources(settings)
     bridge = Bridge(application, settings, guard=guard, limiter=limiter)
+    templates: dict[Any, str] = {}
+    offered = [
+        n for n, o in application.registry.tools.items() if not application.policy.refusal(o)
+    ]
+    tally = Tally(offered, templates)
+    metrics = MetricsRoute(application, settings, guard=guard, tally=tally)
     routes = [
         Route("/health", bridge.health),
         Route("/ready", bridge.ready),
+        Route("/metrics", metrics.serve),
         Route("/tools", bridge.tools),
+        Route("/openapi.json", OpenApiRoute(application, settings, guard=guard).serve),
         Route("/mcp/tool", bridge.call, methods=["POST"]),
         *session_routes(guard),
         *plugin_routes(
@@ -279,11 +292,13 @@ def build_app(
             retry_interval_ms=retry_interval_ms,
         )
         routes.append(Route("/mcp", mcp))
+    templates |= {route.endpoint: route.path for route in routes}
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
             await stack.enter_async_context(application)
+            application.dispatcher.observers.add(tally)
             stack.push_async_callback(bridge.readiness.close)
             if mcp is not None:
                 await stack.enter_async_context(mcp.run())
@@ -292,7 +307,7 @@ def build_app(
 
     app = Starlette(
         routes=routes,
-        middleware=[Middleware(Edge, sources=sources)],
+        middleware=[Middleware(Edge, sources=sources, tally=tally)],
         exception_handlers={HTTPException: _routing_refusal},
         lifespan=lifespan,
     )

@@ -9,6 +9,7 @@ from aitk_core.errors import AitkError
 from aitk_core.frontends.http import answers
 from aitk_core.frontends.http.errors import ClientGoneError
 from aitk_core.frontends.http.requests import request_id
+from aitk_core.frontends.http.tally import CLIENT_GONE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
     from aitk_core.frontends.http.sources import Sources
+    from aitk_core.frontends.http.tally import Tally
 
 logger = logging.getLogger(__name__)
 
@@ -30,10 +32,11 @@ def id_of(scope: Mapping[str, Any]) -> str:
 class Edge:
     """ASGI middleware around every route."""
 
-    def __init__(self, app: ASGIApp, sources: Sources) -> None:
+    def __init__(self, app: ASGIApp, sources: Sources, tally: Tally) -> None:
         """Wrap the application."""
         self._app = app
         self._sources = sources
+        self._tally = tally
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -47,6 +50,7 @@ class Edge:
             nonlocal started, finished
             if message["type"] == "http.response.start":
                 started = True
+                self._tally.answered(scope, message["status"])
                 message["headers"] = [*message.get("headers", ()), (b"x-request-id", own.encode())]
             elif message["type"] == "http.response.body":
                 finished = not message.get("more_body", False)
@@ -59,6 +63,7 @@ class Edge:
                 # An event stream that is left when the server ends; its client sees the end.
                 await tagged({"type": "http.response.body", "body": b""})
         except ClientGoneError:
+            self._tally.answered(scope, CLIENT_GONE)
             logger.info("%s the client closed the connection", own)
         except Exception as error:
             if started:
