@@ -106,6 +106,7 @@ def test_a_run_says_its_state_its_findings_and_its_log(tmp_path: Path) -> None:
         whole = Page((await client.get(f"/dashboard/runs/{job}?whole=yes")).text)
         assert "420 of 420" in whole.text
         assert "overfit_000000200.safetensors" in whole.text
+        assert '"linear_alpha": 32' in whole.text
         found = Page((await client.get(f"/dashboard/live/runs/{job}/findings")).text)
         assert "OVERFITTING" in found.text
         assert "n = 42" in found.text
@@ -123,7 +124,9 @@ def test_curves_come_as_columns_and_further_ones_since_a_step(tmp_path: Path) ->
 
     async def work(client: httpx.AsyncClient) -> None:
         whole = (await client.get(f"/dashboard/runs/{job}/series")).json()
-        assert set(whole) == {"loss/loss", "val/loss", "learning_rate"}
+        assert set(whole) == {"loss/loss", "val/loss", "learning_rate", "seconds_per_step"}
+        assert whole["seconds_per_step"]["steps"] == [21, 41, 61, 81, 101, 121, 141]
+        assert all(0.05 < each < 0.3 for each in whole["seconds_per_step"]["values"])
         assert whole["loss/loss"]["steps"] == list(range(1, 150))
         assert len(whole["val/loss"]["values"]) == 15
         later = (await client.get(f"/dashboard/runs/{job}/series?since=140")).json()

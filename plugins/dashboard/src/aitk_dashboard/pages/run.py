@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import math
+from statistics import median
 from typing import TYPE_CHECKING, Any, Final
 
 from aitk_core.backend.ids import checked_job_id
@@ -22,6 +24,9 @@ if TYPE_CHECKING:
 _LOG_LINES: Final = 200
 _POINTS: Final = 3000
 """Ours: of one curve; more than a screen has pixels."""
+SPEED: Final = "seconds_per_step"
+_STRETCH: Final = 20
+"""STATS.md section 9: the window of the slow-down rule."""
 _KEYS: Final = (LOSS, VALIDATION_LOSS, LEARNING_RATE)
 
 
@@ -44,7 +49,14 @@ async def whole(context: ToolContext, job_id: str, *, wait_s: float | None) -> d
         within(wait_s, state(context, job_id)), _files(context, job_id, job.name)
     )
     found = shown or {"status": None, "problem": None, "can_stop": False, "can_watch": False}
-    return {"job_id": job_id, "name": job.name, **found, "files": files}
+    config = None if job.config is None else json.dumps(job.config, indent=2, ensure_ascii=False)
+    return {
+        "job_id": job_id,
+        "name": job.name,
+        **found,
+        "files": files,
+        "config": None if config is None else context.redacted(config).splitlines(),
+    }
 
 
 async def state(context: ToolContext, job_id: str) -> dict[str, Any]:
@@ -114,7 +126,30 @@ async def series(
     pages = await asyncio.gather(
         *(context.backend.metric_series(job_id, key, since_step=since) for key in _KEYS)
     )
-    return await context.run(lambda: {page.key: columns_of(page) for page in pages if len(page)})
+
+    def columns() -> dict[str, dict[str, list[float | None]]]:
+        found = {page.key: columns_of(page) for page in pages if len(page)}
+        speed = _speed(pages[0])
+        return found | ({SPEED: speed} if speed["steps"] else {})
+
+    return await context.run(columns)
+
+
+def _speed(page: MetricPage) -> dict[str, list[float | None]]:
+    """Return seconds per step, the median of each stretch of twenty logged steps."""
+    steps: list[float | None] = []
+    seconds: list[float | None] = []
+    for end in range(_STRETCH, len(page), _STRETCH):
+        gaps = [
+            (page.wall_times[index] - page.wall_times[index - 1])
+            / (page.steps[index] - page.steps[index - 1])
+            for index in range(end - _STRETCH + 1, end + 1)
+        ]
+        known = [gap for gap in gaps if math.isfinite(gap) and gap >= 0]
+        if known:
+            steps.append(page.steps[end])
+            seconds.append(median(known))
+    return {"steps": steps, "values": seconds}
 
 
 def columns_of(page: MetricPage) -> dict[str, list[float | None]]:

@@ -39,6 +39,16 @@ for (const part of document.querySelectorAll("[data-live]")) {
   setTimeout(refresh, part.dataset.now ? 0 : every);
 }
 
+// Lines of the log that a finding quotes.
+function markQuotes() {
+  const quotes = [...document.querySelectorAll("#findings q")].map((each) => each.textContent).filter((text) => text.length > 3);
+  for (const line of document.querySelectorAll("pre span")) {
+    const text = line.textContent;
+    line.classList.toggle("quoted", text !== "" && quotes.some((quote) => text.includes(quote) || quote.includes(text)));
+  }
+}
+document.addEventListener("renewed", markQuotes);
+
 // Changes are asked back here; without script the server asks.
 document.addEventListener("submit", (event) => {
   const form = event.target;
@@ -99,8 +109,11 @@ if (sheet) {
 const chart = document.getElementById("chart");
 if (chart) {
   const curves = {};
-  const titles = { "loss/loss": "training loss", "val/loss": "validation loss", learning_rate: "learning rate" };
-  const axes = { "loss/loss": "y", "val/loss": "y2", learning_rate: "y3" };
+  const titles = {
+    "loss/loss": "training loss", "val/loss": "validation loss", learning_rate: "learning rate",
+    seconds_per_step: "seconds per step",
+  };
+  const axes = { "loss/loss": "y", "val/loss": "y2", learning_rate: "y3", seconds_per_step: "y4" };
   let drawn = false;
 
   const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
@@ -131,12 +144,13 @@ if (chart) {
     }));
     const axis = { gridcolor: line, zerolinecolor: line };
     const layout = {
-      height: 520, margin: { l: 64, r: 12, t: 8, b: 44 }, paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
-      font: { color: ink, size: 13 }, legend: { orientation: "h", y: 1.06 }, uirevision: "kept", shapes: marks(),
-      xaxis: { ...axis, title: { text: "step" }, anchor: "y3" },
-      yaxis: { ...axis, domain: [0.5, 1], title: { text: "loss" }, exponentformat: "e" },
-      yaxis2: { ...axis, domain: [0.22, 0.46], title: { text: "val" }, exponentformat: "e" },
-      yaxis3: { ...axis, domain: [0, 0.18], title: { text: "lr" }, exponentformat: "e" },
+      height: 640, margin: { l: 64, r: 12, t: 8, b: 44 }, paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
+      font: { color: ink, size: 13 }, legend: { orientation: "h", y: 1.05 }, uirevision: "kept", shapes: marks(),
+      xaxis: { ...axis, title: { text: "step" }, anchor: "y4" },
+      yaxis: { ...axis, domain: [0.58, 1], title: { text: "loss" }, exponentformat: "e" },
+      yaxis2: { ...axis, domain: [0.37, 0.54], title: { text: "val" }, exponentformat: "e" },
+      yaxis3: { ...axis, domain: [0.185, 0.33], title: { text: "lr" }, exponentformat: "e" },
+      yaxis4: { ...axis, domain: [0, 0.145], title: { text: "s/step" }, rangemode: "tozero" },
     };
     layout.modebar = { bgcolor: "rgba(0,0,0,0)", color: colour("--soft"), activecolor: ink };
     Plotly.react(chart, traces, layout, {

@@ -49,6 +49,7 @@ def _environment() -> Environment:
     )
     environment.filters |= {
         "line": _line,
+        "indented": _indented,
         "number": _number,
         "duration": _duration,
         "time": _time,
@@ -59,6 +60,11 @@ def _environment() -> Environment:
 
 def _line(value: Any, limit: int = 300) -> str:
     return "" if value is None else shown(str(value), limit)
+
+
+def _indented(value: str) -> str:
+    text = value.lstrip(" ")
+    return value[: len(value) - len(text)] + _line(text, 2000)
 
 
 def _severity(value: Any) -> str:
