@@ -53,6 +53,7 @@ def aitk_tools() -> Iterable[ToolSpec]:
         handler=Lazy("aitk_observability.tools.observability:get_training_observability"),
         text="json",
         hint="For a run's health, cause of failure and next step: get-training-observability.",
+        meta={"ui": {"resourceUri": uris.APP}},
     )
     yield ToolSpec(
         name="evaluate-lora",
@@ -170,6 +171,14 @@ def aitk_band_policies() -> Iterable[BandPolicySpec]:
 @hookimpl
 def aitk_resources() -> Iterable[ResourceSpec]:
     """Declare the list of runs, and what can be read of each."""
+    yield ResourceSpec(
+        uri=uris.APP,
+        name="run-view",
+        title="View of a run",
+        description="Shows a run's report and curves inside clients that show interfaces.",
+        mime_type=uris.APP_MIME_TYPE,
+        read=Lazy("aitk_observability.resources.app:read_app"),
+    )
     yield ResourceSpec(
         uri=uris.RUNS,
         name="training-runs",

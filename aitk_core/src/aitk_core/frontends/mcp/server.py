@@ -85,6 +85,8 @@ def build_server(application: Application, *, timeout_s: float | None = None) ->
         extra["on_completion"] = handlers.complete
     import warnings
 
+    from mcp.server.apps import APP_MIME_TYPE, EXTENSION_ID
+
     with warnings.catch_warnings():
         # Logging is deprecated in the newest revision; clients of the older ones still set it.
         warnings.simplefilter("ignore")
@@ -104,6 +106,9 @@ def build_server(application: Application, *, timeout_s: float | None = None) ->
             **extra,
         )
     server.listen, server.bus = handlers.listen, handlers.bus
+    if any(owned.spec.mime_type == APP_MIME_TYPE for owned in registry.resources.values()):
+        # A plugin has views for clients that show interfaces.
+        server.extensions[EXTENSION_ID] = {}
     security = RequestStateSecurity.ephemeral()
     server.middleware.append(RequestStateBoundary(security, default_audience=NAME))
     server.middleware.append(_shield)

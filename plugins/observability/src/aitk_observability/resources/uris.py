@@ -12,6 +12,10 @@ REPORT: Final = f"{RUNS}/{{job_id}}/report"
 CHART: Final = f"{RUNS}/{{job_id}}/chart.png"
 SAMPLES: Final = f"{RUNS}/{{job_id}}/samples"
 
+APP: Final = "ui://aitk/run.html"
+"""A view of a run inside clients that show interfaces (MCP Apps)."""
+APP_MIME_TYPE: Final = "text/html;profile=mcp-app"
+
 
 def uris_of(job_id: str) -> dict[str, str]:
     """Return the URIs of one run, by kind.
