@@ -114,7 +114,10 @@ def test_a_client_is_shown_the_list_of_runs_and_a_template_for_each_kind(mode: s
         return listed.resources, (await client.list_resource_templates()).resource_templates
 
     listed, templates = with_client(application(), use, mode=mode)
-    assert [(one.uri, one.mime_type) for one in listed] == [("aitk://runs", "application/json")]
+    assert [(one.uri, one.mime_type) for one in listed] == [
+        ("aitk://runs", "application/json"),
+        ("ui://aitk/run.html", "text/html;profile=mcp-app"),
+    ]
     assert [one.uri_template for one in templates] == TEMPLATES
     assert [one.mime_type for one in templates] == [
         "image/png", "application/json", "text/plain", "text/csv", "application/json",
