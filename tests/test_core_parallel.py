@@ -10,6 +10,7 @@ from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from typing_extensions import override
 
 from aitk_core.errors import InvalidSettingError, ToolFailedError
 from aitk_core.services.parallel import ParallelPool, chunks
@@ -160,3 +161,16 @@ def test_a_scheduler_that_is_not_there_is_a_typed_error() -> None:
 def test_chunks_hold_every_item_once() -> None:
     assert list(chunks(range(7), 3)) == [(0, 1, 2), (3, 4, 5), (6,)]
     assert list(chunks((), 3)) == []
+
+
+def test_a_pool_that_breaks_while_a_worker_is_started_is_a_broken_pool() -> None:
+    class Breaking(ThreadPoolExecutor):
+        """Closes the pipes of the worker that it starts, as a pool that breaks just then does."""
+
+        @override
+        def submit(self, *_work: Any, **_more: Any) -> Any:
+            raise OSError("handle is closed")
+
+    pool = ParallelPool(workers=2)
+    pool._executor = Breaking()
+    assert streamed(pool, square, range(4)) == [0, 1, 4, 9]

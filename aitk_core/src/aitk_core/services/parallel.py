@@ -227,9 +227,11 @@ def _submitted(executor: Executor, function: Callable[[A], T], item: A) -> Futur
     """Submit; an executor that is broken already fails the same way as one that breaks later."""
     try:
         return executor.submit(function, item)
-    except BrokenExecutor as error:
+    except (BrokenExecutor, OSError) as error:
+        # A pool that breaks while it starts a worker closes that one's pipes (OSError).
         future: Future[T] = Future()
-        future.set_exception(error)
+        broken = error if isinstance(error, BrokenExecutor) else BrokenExecutor(str(error))
+        future.set_exception(broken)
         return future
 
 
