@@ -105,6 +105,16 @@ if (sheet) {
   load();
 }
 
+// Draws charts; large, so it comes when the page is on the screen.
+function whenPlotly(then) {
+  addEventListener("load", () => requestAnimationFrame(() => setTimeout(() => {
+    const script = document.createElement("script");
+    script.src = "/dashboard/static/plotly.min.js";
+    script.addEventListener("load", then);
+    document.head.append(script);
+  })));
+}
+
 // The curves.
 const chart = document.getElementById("chart");
 if (chart) {
@@ -191,13 +201,13 @@ if (chart) {
     setTimeout(load, 1500);
   }
   document.addEventListener("renewed", () => { if (drawn) draw(); });
-  addEventListener("load", load);
+  whenPlotly(load);
 }
 
 // Curves of several runs.
 const several = document.getElementById("curves-of");
 if (several) {
-  addEventListener("load", async () => {
+  whenPlotly(async () => {
     const answer = await fetch(several.dataset.runs, { credentials: "same-origin" });
     if (!answer.ok || typeof Plotly === "undefined") return;
     const style = getComputedStyle(document.documentElement);
