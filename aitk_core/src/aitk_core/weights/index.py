@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from contextlib import aclosing
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -48,6 +49,15 @@ class SeenFile:
     size_bytes: int
     modified_ns: int
     """Nanoseconds since 1970."""
+
+    @property
+    def modified(self) -> str | None:
+        """Return when it was written, ISO 8601 in UTC; None where that is no time."""
+        try:
+            written = datetime.fromtimestamp(self.modified_ns / 1e9, UTC)
+        except (OverflowError, ValueError, OSError):
+            return None
+        return written.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 @frozen(kw_only=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 from aitk_comfyui.folders.known import FITS
@@ -30,7 +29,7 @@ def line_of(entry: Entry, indexed: Indexed | None, seen: Seen | None) -> ComfyLi
         root=entry.root,
         folder=entry.folder,
         size_bytes=None if file is None else file.size_bytes,
-        modified=None if file is None else _time(file.modified_ns / 1e9),
+        modified=None if file is None else file.modified,
         kind=None if facts is None else facts.kind,
         base=None if facts is None else facts.label,
         model=None if facts is None else facts.model,
@@ -73,10 +72,3 @@ def _warning(entry: Entry, facts: FileFacts | None) -> str | None:
     kind = str(facts.kind)
     shown = _ARTICLES.get(kind, f"a {kind.replace('_', ' ')}")
     return f"it lies in {entry.folder}, and its tensors are those of {shown}"
-
-
-def _time(seconds: float) -> str | None:
-    try:
-        return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    except (OverflowError, ValueError, OSError):
-        return None

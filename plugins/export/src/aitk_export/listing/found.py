@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from attrs import field, frozen
@@ -143,7 +142,7 @@ def _line(
         step=artifact.step if artifact.step is not None else getattr(training, "step", None),
         epoch=None if training is None else training.epoch,
         size_bytes=seen.size_bytes,
-        modified=_time(seen.modified_ns / 1e9),
+        modified=seen.modified,
         base_model=_text(beside.get("base_model"))
         or model
         or (None if training is None else training.base_model),
@@ -193,10 +192,3 @@ def _sidecar(path: Path) -> dict[str, Any]:
 
 def _text(value: Any) -> str | None:
     return value[:200] if isinstance(value, str) and value else None
-
-
-def _time(seconds: float) -> str | None:
-    try:
-        return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    except (OverflowError, ValueError, OSError):
-        return None
