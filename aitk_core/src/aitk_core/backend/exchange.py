@@ -14,10 +14,12 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from urllib.parse import urlsplit
 
 from aitk_core.backend.answers import STARTING, Failure, late, refusal, unfit, unreachable
+from aitk_core.backend.sending import Sender
 from aitk_core.backend.wire import decode_json
 from aitk_core.errors import InvalidSettingError
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Awaitable, Callable
 
     import httpx
@@ -91,15 +93,16 @@ class Exchange:
         self._connect_timeout_s: Final = min(connect_timeout_s, timeout_s / 2)
         self._backoff_s: Final = backoff_s
         self._transport = transport
-        self._client: httpx.AsyncClient | None = None
+        self._sender: Sender | None = None
+        self._tls: ssl.SSLContext | bool | None = None
         self._closed = False
 
     async def aclose(self) -> None:
         """Close connections; harmless to repeat."""
         self._closed = True
-        client, self._client = self._client, None
-        if client is not None:
-            await client.aclose()
+        sender, self._sender = self._sender, None
+        if sender is not None:
+            await sender.aclose()
 
     async def json(self, ask: Ask, parse: Callable[[Any], T]) -> T:
         """Return what `parse` makes of the JSON answered.
@@ -229,28 +232,32 @@ class Exchange:
                 raise self.unfit(ask, f"no HTTP, {error}") from error
             raise _UnansweredError(str(error) or type(error).__name__, arrived=True) from error
 
-    def _open(self) -> httpx.AsyncClient:
-        import httpx
-
+    def _open(self) -> Sender:
         if self._closed:
             fault = "the backend is closed"
             raise RuntimeError(fault)
-        if self._client is None:
-            self._client = httpx.AsyncClient(
-                transport=self._transport,
-                timeout=httpx.Timeout(self.timeout_s, connect=self._connect_timeout_s, pool=None),
-                limits=httpx.Limits(
-                    max_connections=_CONNECTIONS,
-                    max_keepalive_connections=_CONNECTIONS,
-                    keepalive_expiry=_KEEPALIVE_S,
-                ),
-                # Loading the certificate bundle takes tens of ms, and plain HTTP never uses
-                # it: redirects are not followed.
-                verify=self.url.startswith("https:"),
-                follow_redirects=False,
-                trust_env=False,
-            )
-        return self._client
+        if self._sender is None:
+            self._sender = Sender(self._client, at_once=_CONNECTIONS)
+        return self._sender
+
+    def _client(self) -> httpx.AsyncClient:
+        import httpx
+
+        if self._tls is None:
+            # Loading the certificate bundle takes tens of ms, and plain HTTP never uses it:
+            # redirects are not followed.
+            is_safe = self.url.startswith("https:")
+            self._tls = httpx.create_ssl_context() if is_safe else False
+        return httpx.AsyncClient(
+            transport=self._transport,
+            timeout=httpx.Timeout(self.timeout_s, connect=self._connect_timeout_s, pool=None),
+            limits=httpx.Limits(
+                max_connections=1, max_keepalive_connections=1, keepalive_expiry=_KEEPALIVE_S
+            ),
+            verify=self._tls,
+            follow_redirects=False,
+            trust_env=False,
+        )
 
     def _headers(self, ask: Ask) -> dict[str, str]:
         # Not compressed: what is counted on the way is then what ends up in memory.
