@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from attrs import evolve, field, frozen
 
 from aitk_core.backend.protocol import Backend
-from aitk_core.errors import MissingCapabilityError, NotFoundError
+from aitk_core.errors import AitkError, MissingCapabilityError, NotFoundError
 from aitk_core.policy import Policy
 from aitk_core.protocols import Outbound, Paths, Store
 from aitk_core.records.results import (
@@ -27,7 +27,7 @@ from aitk_core.services.bands import find_policy
 from aitk_core.services.executor import WorkerPool
 from aitk_core.services.failures import FailureLibrary
 from aitk_core.services.parallel import ParallelPool
-from aitk_core.settings import ServerSettings
+from aitk_core.settings import ServerSettings, changed_settings
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterable
@@ -222,8 +222,23 @@ class CallContext:
         return await self.services.read_resource(uri, self.session)
 
     def installed(self) -> JsonObject:
-        """Return what this server consists of: `plugins`, `problems`, and the `tools` offered."""
+        """Return what this server consists of, and what is set; see the protocol."""
         registry = self.services.registry
+        changed: list[JsonObject] = []
+        faults: list[JsonObject] = []
+        for section, record in registry.sections().items():
+            try:
+                changed += changed_settings(section, self.services.settings_of(record))
+            except AitkError as error:
+                faults.append(
+                    {
+                        "plugin": section,
+                        "distribution": "",
+                        "stage": "settings",
+                        "severity": "error",
+                        "reason": self.redacted(str(error)),
+                    }
+                )
         return {
             "plugins": [
                 {"name": each.name, "distribution": each.distribution, "version": each.version}
@@ -237,8 +252,10 @@ class CallContext:
                     "severity": each.severity,
                     "reason": self.redacted(each.reason),
                 }
-                for each in registry.problems
-            ],
+                for each in registry.problems + self.services.failures.problems
+            ]
+            + faults,
+            "settings": changed,
             "tools": [name for name in registry.tools if self.offers(name)],
         }
 

@@ -318,7 +318,12 @@ class ToolContext(Protocol):
         ...
 
     def installed(self) -> JsonObject:
-        """Return what this server consists of: `plugins`, `problems`, and the `tools` offered."""
+        """Return what this server consists of.
+
+        Returns:
+            `plugins`, `problems`, the `tools` offered, and the `settings` that differ from their
+            defaults, without the values of secrets.
+        """
         ...
 
     def offers(self, tool: str) -> bool:

@@ -8,7 +8,6 @@ import html
 import io
 import json
 import re
-from html.parser import HTMLParser
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +15,6 @@ import mcp
 import mcp_types as t
 import pytest
 from PIL import Image, ImageOps
-from typing_extensions import override
 
 from aitk_core import errors
 from aitk_core.context import Session
@@ -25,6 +23,7 @@ from aitk_core.records.results import Link, Text
 from aitk_core.testing.evidence import changed
 from aitk_core.testing.mcp import ERAS, with_client
 from aitk_core.testing.recorded import recorded_backend, recorded_runs
+from support.html import Page
 from support.samplepictures import encoded, picture
 from support.servers import serving
 
@@ -113,27 +112,6 @@ def ask(application: Application, **arguments: Any) -> Any:
             return await application.dispatcher.call("inspect-dataset", asked, session)
 
     return asyncio.run(once())
-
-
-class Page(HTMLParser):
-    """What a browser would find on a page."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.tags: list[tuple[str, dict[str, str | None]]] = []
-        self.words: list[str] = []
-        self.feed(text)
-
-    @override
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append((tag, dict(attrs)))
-
-    @override
-    def handle_data(self, data: str) -> None:
-        self.words.append(data)
-
-    def all(self, tag: str) -> list[dict[str, str | None]]:
-        return [attributes for name, attributes in self.tags if name == tag]
 
 
 @pytest.mark.usefixtures("folder")
@@ -334,18 +312,20 @@ def test_the_page_needs_nothing_else_and_runs_nothing(read: Callable[..., Any]) 
     ]
     assert policy is not None
     assert policy.startswith("default-src 'none'; img-src data:; style-src 'sha256-")
-    assert not {"script", "link", "iframe", "object", "base", "form"} & {n for n, _ in page.tags}
-    for name, attributes in page.tags:
+    assert not {"script", "link", "iframe", "object", "base", "form"} & {
+        n for n, _ in page.elements
+    }
+    for name, attributes in page.elements:
         assert not [key for key in attributes if key.startswith("on") or key == "style"], name
-    sources = [image["src"] or "" for image in page.all("img")]
-    sources += [source["srcset"] or "" for source in page.all("source")]
+    sources = [image["src"] for image in page.all("img")]
+    sources += [source["srcset"] for source in page.all("source")]
     assert sources
     assert all(re.match(r"data:image/(png|jpeg);base64,", source) for source in sources)
     assert all(image.get("alt") for image in page.all("img"))
-    assert all((link["href"] or "").startswith("#") for link in page.all("a"))
-    there = {attributes["id"] for _, attributes in page.tags if "id" in attributes}
-    assert {(link["href"] or "")[1:] for link in page.all("a")} <= there
-    headings = [int(name[1]) for name, _ in page.tags if re.fullmatch("h[1-6]", name)]
+    assert all(link["href"].startswith("#") for link in page.all("a"))
+    there = {attributes["id"] for _, attributes in page.elements if "id" in attributes}
+    assert {link["href"][1:] for link in page.all("a")} <= there
+    headings = [int(name[1]) for name, _ in page.elements if re.fullmatch("h[1-6]", name)]
     assert headings[0] == 1
     assert all(after - before <= 1 for before, after in pairwise(headings))
 
@@ -362,8 +342,8 @@ def test_hostile_names_and_captions_are_shown_and_do_nothing(
     (folder / "00.txt").write_text(f"I'm sorry, but I can't describe {caption}", encoding="utf-8")
     text = read("page.html").text
     page = Page(text)
-    assert "script" not in {name for name, _ in page.tags}
-    assert all((image["src"] or "").startswith("data:") for image in page.all("img"))
+    assert "script" not in {name for name, _ in page.elements}
+    assert all(image["src"].startswith("data:") for image in page.all("img"))
     words = "".join(page.words)
     assert "<script>" in words
     assert "\\u202e" in words

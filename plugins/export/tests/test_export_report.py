@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-from html.parser import HTMLParser
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -14,7 +13,6 @@ from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
 from markdown import markdown as rendered
-from typing_extensions import override
 
 from aitk_core.application import Application
 from aitk_core.context import Session
@@ -30,6 +28,7 @@ from aitk_core.settings import SettingsSource
 from aitk_core.testing.recorded import recorded_backend, recorded_runs
 from aitk_export.reporting.markdown import escaped
 from aitk_export.reporting.writing import write_report
+from support.html import Page
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -61,26 +60,6 @@ def exported(
             return dict(answer.data or {})
 
     return asyncio.run(work())
-
-
-class Page(HTMLParser):
-    """Elements and attributes of a page, and its text."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.tags: list[str] = []
-        self.attributes: list[tuple[str, str]] = []
-        self.words: list[str] = []
-        self.feed(text)
-
-    @override
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append(tag)
-        self.attributes += [(name, value or "") for name, value in attrs]
-
-    @override
-    def handle_data(self, data: str) -> None:
-        self.words.append(data)
 
 
 @pytest.fixture(scope="module")

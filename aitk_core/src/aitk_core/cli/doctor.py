@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import re
 from typing import TYPE_CHECKING, Any
 
 from aitk_core import __version__
 from aitk_core.errors import AitkError
 from aitk_core.services.executor import WorkerPool
 from aitk_core.services.failures import FailureLibrary
-from aitk_core.settings import ServerSettings, describe
+from aitk_core.settings import ServerSettings, changed_settings, without_login
 
 if TYPE_CHECKING:
     from aitk_core.application import Application
@@ -88,30 +87,8 @@ def _settings(application: Application) -> tuple[list[dict[str, Any]], list[dict
         except AitkError as error:
             faults.append(_fault(section, str(error)))
             continue
-        default = record()
-        for info in describe({section: record}):
-            value = getattr(values, info.name)
-            if value == getattr(default, info.name):
-                continue
-            shown.append(
-                {
-                    "setting": f"{section}.{info.name}",
-                    "env": info.env,
-                    "value": "(set)" if info.secret else _plain(value),
-                }
-            )
+        shown += changed_settings(section, values)
     return shown, faults
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, tuple):
-        return [_plain(item) for item in value]
-    return value if isinstance(value, bool | int | float) else _address(str(value))
-
-
-def _address(text: str) -> str:
-    """Return an address without the user and password that may stand in it."""
-    return re.sub(r"(?<=://)[^/@]*@", "", text)
 
 
 def _fault(where: str, reason: str) -> dict[str, Any]:
@@ -125,7 +102,7 @@ def _fault(where: str, reason: str) -> dict[str, Any]:
 
 
 async def _backend(application: Application) -> dict[str, Any]:
-    away = {"url": _address(application.settings.backend_url), "reachable": False}
+    away = {"url": without_login(application.settings.backend_url), "reachable": False}
     try:
         async with application:
             backend = application.dispatcher.backend

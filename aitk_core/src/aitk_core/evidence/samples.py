@@ -162,7 +162,7 @@ async def collect_samples(
     """
     paths = await context.backend.samples(job.id)
     missing: dict[str, str] = {}
-    newest = _newest(paths, missing)
+    newest = newest_samples(paths, missing)
     chosen = choose_cells(newest, max_images)
     if len(chosen) < len(newest):
         missing["not_chosen"] = f"{len(newest) - len(chosen)} of {len(newest)} images were not read"
@@ -187,15 +187,27 @@ async def collect_samples(
     )
 
 
-@frozen
-class _File:
+@frozen(kw_only=True)
+class SampleFile:
+    """An image that the trainer made of a prompt at a step."""
+
     time_ms: int
+    """Unix milliseconds, from the name."""
     path: str
+    """Absolute, on the backend's machine."""
 
 
-def _newest(paths: Iterable[str], missing: dict[str, str]) -> dict[Cell, _File]:
-    """Return the image of each step and prompt, the newest where it was sampled again."""
-    newest: dict[Cell, _File] = {}
+def newest_samples(
+    paths: Iterable[str], missing: dict[str, str] | None = None
+) -> dict[Cell, SampleFile]:
+    """Return the image of each step and prompt, the newest where it was sampled again.
+
+    Args:
+        paths: Of a run's samples, as the backend lists them.
+        missing: Takes what was left out, and why.
+    """
+    missing = {} if missing is None else missing
+    newest: dict[Cell, SampleFile] = {}
     media: Counter[str] = Counter()
     total = unnamed = repeated = 0
     for path in paths:
@@ -212,7 +224,7 @@ def _newest(paths: Iterable[str], missing: dict[str, str]) -> dict[Cell, _File]:
         before = newest.get((step, prompt))
         repeated += before is not None
         if before is None or before.time_ms <= time_ms:
-            newest[step, prompt] = _File(time_ms, path)
+            newest[step, prompt] = SampleFile(time_ms=time_ms, path=path)
     if unnamed:
         missing["names"] = f"{unnamed} of {total} files are not named as samples are"
     if media:
@@ -226,7 +238,7 @@ def _newest(paths: Iterable[str], missing: dict[str, str]) -> dict[Cell, _File]:
 
 
 def _sample(
-    cell: Cell, file: _File, outcome: Picture | str, prompts: Sequence[str | None]
+    cell: Cell, file: SampleFile, outcome: Picture | str, prompts: Sequence[str | None]
 ) -> SampleImage:
     step, prompt = cell
     return SampleImage(

@@ -6,7 +6,14 @@ for each plugin.
 """
 
 from aitk_core.settings.core import CORE_SECTIONS, HttpSettings, OutboundSettings, ServerSettings
-from aitk_core.settings.describe import SettingInfo, describe, secrets_of, settings_table
+from aitk_core.settings.describe import (
+    SettingInfo,
+    changed_settings,
+    describe,
+    secrets_of,
+    settings_table,
+    without_login,
+)
 from aitk_core.settings.field import setting
 from aitk_core.settings.source import SettingsSource
 
@@ -17,8 +24,10 @@ __all__ = [
     "ServerSettings",
     "SettingInfo",
     "SettingsSource",
+    "changed_settings",
     "describe",
     "secrets_of",
     "setting",
     "settings_table",
+    "without_login",
 ]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import re
+from typing import TYPE_CHECKING, Any
 
 import attrs
 
@@ -48,6 +49,37 @@ def describe(sections: Mapping[str, type]) -> Iterable[SettingInfo]:
                 description=meta["description"],
                 secret=meta["secret"],
             )
+
+
+def changed_settings(section: str, values: attrs.AttrsInstance) -> list[dict[str, Any]]:
+    """Return what differs from its default: `setting`, `env`, `value`; no secret's value.
+
+    Args:
+        section: Table in the file.
+        values: The section's record.
+    """
+    record = type(values)
+    default = record()
+    return [
+        {
+            "setting": f"{section}.{info.name}",
+            "env": info.env,
+            "value": "(set)" if info.secret else _plain(getattr(values, info.name)),
+        }
+        for info in describe({section: record})
+        if getattr(values, info.name) != getattr(default, info.name)
+    ]
+
+
+def without_login(text: str) -> str:
+    """Return an address without the user and password that may stand in it."""
+    return re.sub(r"(?<=://)[^/@]*@", "", text)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return [_plain(item) for item in value]
+    return value if isinstance(value, bool | int | float) else without_login(str(value))
 
 
 def secrets_of(record: attrs.AttrsInstance) -> list[str]:

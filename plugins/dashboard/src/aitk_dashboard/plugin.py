@@ -22,14 +22,19 @@ _PAGES: Final = {
     "/dashboard/plugins": "plugins",
 }
 _PARTS: Final = {
-    "/dashboard/live/overview": "live_overview",
-    "/dashboard/live/watches": "live_watches",
-    "/dashboard/live/runs/{job_id}/state": "live_state",
-    "/dashboard/live/runs/{job_id}/findings": "live_findings",
-    "/dashboard/live/runs/{job_id}/log": "live_log",
+    "/dashboard/live/overview": "overview",
+    "/dashboard/live/judged": "judged",
+    "/dashboard/live/watches": "watches",
+    "/dashboard/live/datasets": "datasets",
+    "/dashboard/live/datasets/{name}/repair": "repair",
+    "/dashboard/live/backend": "backend",
+    "/dashboard/live/runs/{job_id}/{part}": "run_part",
+    "/dashboard/runs/{job_id}/series": "run_series",
+    "/dashboard/live/compared": "compared",
+    "/dashboard/live/choices": "choices",
     "/dashboard/compare/series": "compare_series",
-    "/dashboard/runs/{job_id}/series": "series",
-    "/dashboard/runs/{job_id}/samples": "samples",
+    "/dashboard/runs/{job_id}/samples/{step}/{prompt}": "sample",
+    "/dashboard/runs/{job_id}/sheet": "sheet",
 }
 
 
@@ -41,7 +46,7 @@ def aitk_web_routes() -> Iterable[WebRouteSpec]:
             path=path, handler=Lazy(f"aitk_dashboard.web.views:{name}"), login=_LOGIN
         )
     for path, name in _PARTS.items():
-        yield WebRouteSpec(path=path, handler=Lazy(f"aitk_dashboard.web.views:{name}"))
+        yield WebRouteSpec(path=path, handler=Lazy(f"aitk_dashboard.web.live:{name}"))
     yield WebRouteSpec(
         path="/dashboard/actions",
         method="POST",

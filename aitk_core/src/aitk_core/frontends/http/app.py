@@ -39,6 +39,7 @@ from aitk_core.frontends.http.requests import parse_json, read_body, tool_reques
 from aitk_core.frontends.http.sessions import session_routes
 from aitk_core.frontends.http.sources import Sources
 from aitk_core.frontends.http.tally import Tally
+from aitk_core.frontends.http.warming import warming
 from aitk_core.frontends.http.web import plugin_routes
 from aitk_core.frontends.mcp import wire
 from aitk_core.policy import narrowed_by_headers
@@ -303,6 +304,7 @@ def build_app(
             if mcp is not None:
                 await stack.enter_async_context(mcp.run())
             await stack.enter_async_context(application.background.running())
+            await stack.enter_async_context(warming(application))
             yield
 
     app = Starlette(

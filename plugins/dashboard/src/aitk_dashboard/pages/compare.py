@@ -10,10 +10,11 @@ from aitk_core.configkeys.differences import config_diff
 from aitk_core.errors import AitkError
 from aitk_core.evidence.records import LOSS, VALIDATION_LOSS
 from aitk_dashboard.pages.asking import ask
-from aitk_dashboard.pages.run import columns_of
+from aitk_dashboard.pages.curves import columns_of
+from aitk_dashboard.pages.samples import last_samples
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from aitk_core.backend.records import JobRow
     from aitk_core.protocols import ToolContext
@@ -21,41 +22,47 @@ if TYPE_CHECKING:
 MOST: Final = 8
 """Runs at once: more curves than that nobody tells apart."""
 _DIFFERENCES: Final = 60
+_PROMPTS: Final = 12
 
 
-async def compare(context: ToolContext, chosen: Sequence[str]) -> dict[str, Any]:
-    """Return what the page shows.
-
-    Args:
-        context: Of the request.
-        chosen: Ids of runs; fewer than two give the list to choose from alone.
+def asked(chosen: Sequence[str]) -> list[str]:
+    """Return the runs to compare, each once, at most eight.
 
     Raises:
         InvalidArgumentsError: An id is malformed.
     """
-    ids = list(dict.fromkeys(checked_job_id(each) for each in chosen))[:MOST]
+    return list(dict.fromkeys(checked_job_id(each) for each in chosen))[:MOST]
+
+
+async def choices(context: ToolContext) -> dict[str, Any]:
+    """Return the runs to choose from."""
     jobs = await ask(context, "list-training-jobs", limit=200)
-    shown: dict[str, Any] = {
-        "jobs": jobs.data.get("jobs") or [],
-        "chosen": ids,
-        "problem": jobs.problem,
-        "ranking": [],
-        "skipped": [],
-        "differences": [],
-        "most": MOST,
-    }
-    if len(ids) < len(("one", "other")):
-        return shown
+    return {"jobs": jobs.data.get("jobs") or [], "problem": jobs.problem}
+
+
+async def compared(context: ToolContext, ids: Sequence[str]) -> dict[str, Any]:
+    """Return who is ahead, what differs, and the newest samples.
+
+    Args:
+        context: Of the request.
+        ids: At least two.
+    """
     answer, rows = await asyncio.gather(
-        ask(context, "compare-training-runs", job_ids=ids), _rows(context, ids)
+        ask(context, "compare-training-runs", job_ids=list(ids)), _rows(context, ids)
     )
+    pictures = await asyncio.gather(*(last_samples(context, row) for row in rows))
     ranking = answer.data.get("ranking") or {}
-    return shown | {
+    names = {row.id: row.name or row.id for row in rows}
+    return {
         "problem": answer.problem,
         "ranking": ranking.get("ranking") or [],
-        "skipped": answer.data.get("skipped_runs") or [],
+        "skipped": [
+            {"name": names.get(each["job_id"], each["job_id"]), "reason": each["reason"]}
+            for each in answer.data.get("skipped_runs") or ()
+        ],
         "differences": _differences(rows),
-        "names": [row.name or row.id for row in rows],
+        "names": list(names.values()),
+        "samples": _side_by_side(pictures),
     }
 
 
@@ -65,8 +72,7 @@ async def curves(context: ToolContext, chosen: Sequence[str]) -> list[dict[str, 
     Raises:
         InvalidArgumentsError: An id is malformed.
     """
-    ids = list(dict.fromkeys(checked_job_id(each) for each in chosen))[:MOST]
-    rows = await _rows(context, ids)
+    rows = await _rows(context, asked(chosen))
 
     async def of(row: JobRow) -> dict[str, Any]:
         pages = await asyncio.gather(
@@ -86,6 +92,19 @@ async def _rows(context: ToolContext, ids: Sequence[str]) -> list[JobRow]:
             return None
 
     return [found for found in await asyncio.gather(*map(row, ids)) if found is not None]
+
+
+def _side_by_side(pictures: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return a row for each prompt that at least two runs were sampled with, a cell for each run.
+
+    The same prompt may have another number in another run, so its words tell.
+    """
+    prompts = dict.fromkeys(prompt for each in pictures for prompt in each)
+    return [
+        {"prompt": prompt, "cells": [each.get(prompt) for each in pictures]}
+        for prompt in prompts
+        if sum(prompt in each for each in pictures) > 1
+    ][:_PROMPTS]
 
 
 def _differences(rows: Sequence[JobRow]) -> list[dict[str, Any]]:

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+from aitk_dashboard.pages.actions import REPAIRS, USUAL, Offer
 from aitk_dashboard.pages.asking import ask
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Sequence
 
     from aitk_core.protocols import ToolContext
-
-
-REPAIR: Final[Mapping[str, Any]] = {"quarantine_duplicates": True, "apply_rotation": True}
-"""What the page repairs beyond the tool's defaults: equal copies go, pixels are turned."""
 
 
 async def datasets(context: ToolContext) -> dict[str, Any]:
@@ -28,17 +25,60 @@ async def datasets(context: ToolContext) -> dict[str, Any]:
     }
 
 
-async def dataset(context: ToolContext, name: str) -> dict[str, Any]:
-    """Return what a repair of one dataset would do; the check has a page of its own."""
-    plan = await ask(context, "auto-improve-dataset", dataset_path=name, **REPAIR)
-    data = plan.data
+def dataset(name: str, chosen: Sequence[str]) -> dict[str, Any]:
+    """Return what the page of a dataset shows before anything was looked at.
+
+    Args:
+        name: Of the folder.
+        chosen: What a repair should do, as the page's form says it; empty: what is usual.
+    """
+    place = f"/dashboard/datasets/{quote(name, safe='')}"
+    wanted = [each for each in REPAIRS if each in chosen] or list(USUAL)
+    query = "&".join(f"do={each}" for each in wanted)
     return {
         "name": name,
-        "plan_problem": plan.problem,
-        "plan": data.get("plan"),
-        "actions": data.get("plan_actions") or [],
-        "operations": data.get("operations") or [],
+        "place": place,
+        "check": f"{place}/check",
+        "repairs": REPAIRS,
+        "wanted": wanted,
+        "repair": f"/dashboard/live/datasets/{quote(name, safe='')}/repair?{query}",
+    }
+
+
+async def repair(context: ToolContext, name: str, chosen: Sequence[str]) -> dict[str, Any]:
+    """Return what a repair of one dataset would do, and what was done before."""
+    wanted = dataset(name, chosen)["wanted"]
+    plan = await ask(
+        context,
+        "auto-improve-dataset",
+        dataset_path=name,
+        **{each: each in wanted for each in REPAIRS},
+    )
+    data = plan.data
+    can_change = context.offers("auto-improve-dataset") and not context.read_only
+    planned = data.get("plan")
+    done = data.get("operations") or []
+    return {
+        "problem": plan.problem,
+        "plan": planned,
+        "repair": Offer(
+            name="repair",
+            subject=name,
+            label=name,
+            detail=planned["hash"],
+            chosen=",".join(wanted),
+        )
+        if can_change and planned
+        else None,
+        "operations": [
+            {
+                **each,
+                "undo": Offer(name="undo", subject=name, label=name, detail=each["id"])
+                if can_change and each["state"] not in ("undone", "emptied")
+                else None,
+            }
+            for each in reversed(done)
+        ],
         "notes": data.get("notes") or [],
-        "can_change": context.offers("auto-improve-dataset") and not context.read_only,
-        "page": f"/dashboard/datasets/{quote(name, safe='')}/check",
+        "back": f"/dashboard/datasets/{quote(name, safe='')}",
     }

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from datetime import datetime
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+from markupsafe import Markup
 from starlette.responses import HTMLResponse
 
 from aitk_core import __version__
@@ -38,6 +40,11 @@ def page(template: str, values: Mapping[str, Any], *, status: int = 200) -> HTML
     return HTMLResponse(text, status_code=status, headers=dict(HEADERS))
 
 
+def part(template: str, values: Mapping[str, Any] | None) -> Markup | None:
+    """Return a rendered part of a page, or None where there is nothing to show in it yet."""
+    return None if values is None else Markup(_environment().get_template(template).render(values))  # noqa: S704 - a template's output, escaped there
+
+
 @cache
 def _environment() -> Environment:
     environment = Environment(
@@ -51,6 +58,7 @@ def _environment() -> Environment:
         "line": _line,
         "indented": _indented,
         "number": _number,
+        "plain": _plain,
         "duration": _duration,
         "time": _time,
         "severity": _severity,
@@ -75,6 +83,11 @@ def _number(value: Any) -> str:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return "not known" if value is None else _line(value)
     return f"{value:,}" if isinstance(value, int) else f"{value:.4g}"
+
+
+def _plain(value: Any) -> str:
+    """Return a value of a config as a person writes it."""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def _duration(seconds: Any) -> str:

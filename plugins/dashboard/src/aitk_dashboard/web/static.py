@@ -1,4 +1,4 @@
-"""Our own script and style, and Plotly's script from its package."""
+"""Our own scripts and style, and Plotly's script from its package."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from aitk_core.protocols import ToolContext
 
-_OWN: Final = ("dashboard.css", "dashboard.js")
+_OWN: Final = ("dashboard.css", "dashboard.js", "live.js", "asking.js", "curves.js", "viewer.js")
 _PLOTLY: Final = "plotly.min.js"
 
 

@@ -1,44 +1,39 @@
-"""The pages, and the parts of them that are fetched anew."""
+"""The pages."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
-from aitk_core.backend.ids import checked_job_id
-from aitk_core.errors import JobNotFoundError, NotFoundError
-from aitk_core.records.results import Image
+from aitk_core.errors import JobNotFoundError
+from aitk_dashboard.pages import backend as training
 from aitk_dashboard.pages import compare as comparing
 from aitk_dashboard.pages import datasets as folders
 from aitk_dashboard.pages import overview as overviews
 from aitk_dashboard.pages import run as runs
 from aitk_dashboard.pages import watches as watching
-from aitk_dashboard.pages.asking import ask, within
-from aitk_dashboard.web.rendering import HEADERS, page
+from aitk_dashboard.pages.asking import within
+from aitk_dashboard.web.rendering import HEADERS, page, part
 
 if TYPE_CHECKING:
     from starlette.requests import Request
 
     from aitk_core.protocols import ToolContext
 
-_FIRST_S: Final = 0.12
+_FIRST_S: Final = 0.06
 """Ours: a page is on the screen within 0.3 s of its request, the browser's own work included."""
-_LONGEST_STEP: Final = 9
-"""Digits."""
 
 
 async def overview(request: Request, context: ToolContext) -> Response:
     """Answer with the first page."""
-    values = await within(_wait(request), overviews.overview(context))
-    found = {"waiting": values is None, **(values or {})}
-    return page("overview.html", {**_frame(request, context), **found})
-
-
-async def live_overview(_request: Request, context: ToolContext) -> Response:
-    """Answer with what changes on the first page."""
-    return page("parts/overview.html", await overviews.overview(context))
+    wait_s = _wait(request)
+    if wait_s is None:
+        await overviews.judge_some(context, None)
+    values = await within(wait_s, overviews.overview(context))
+    shown = part("parts/overview.html", values)
+    return page("overview.html", {**_frame(request, context), "shown": shown})
 
 
 async def run(request: Request, context: ToolContext) -> Response:
@@ -49,83 +44,39 @@ async def run(request: Request, context: ToolContext) -> Response:
     except JobNotFoundError:
         frame = _frame(request, context)
         return page("gone.html", {**frame, "what": "run"}, status=404)
-    return page("run.html", {**_frame(request, context), **values})
-
-
-async def live_state(request: Request, context: ToolContext) -> Response:
-    """Answer with how a run is."""
-    job_id = checked_job_id(request.path_params["job_id"])
-    return page("parts/state.html", await runs.state(context, job_id))
-
-
-async def live_findings(request: Request, context: ToolContext) -> Response:
-    """Answer with what was found in a run."""
-    job_id = checked_job_id(request.path_params["job_id"])
-    return page("parts/findings.html", await runs.findings(context, job_id))
-
-
-async def live_log(request: Request, context: ToolContext) -> Response:
-    """Answer with the end of a run's log."""
-    job_id = checked_job_id(request.path_params["job_id"])
-    return page("parts/log.html", await runs.log(context, job_id))
-
-
-async def series(request: Request, context: ToolContext) -> Response:
-    """Answer with the curves of a run, as JSON."""
-    job_id = checked_job_id(request.path_params["job_id"])
-    given = request.query_params.get("since", "")
-    is_step = given.isascii() and given.isdigit() and len(given) <= _LONGEST_STEP
-    since = int(given) if is_step else None
-    return JSONResponse(await runs.series(context, job_id, since), headers=dict(HEADERS))
-
-
-async def samples(request: Request, context: ToolContext) -> Response:
-    """Answer with the sheet of a run's samples.
-
-    Raises:
-        NotFoundError: There are none.
-    """
-    job_id = checked_job_id(request.path_params["job_id"])
-    asked = {"job_id": job_id, "include_dataset": False, "include_nlp": False, "charts": "light"}
-    if context.offers("evaluate-lora"):
-        for block in (await context.call_tool("evaluate-lora", asked)).blocks:
-            if isinstance(block, Image):
-                headers = {**HEADERS, "Cache-Control": "private, max-age=10"}
-                return Response(block.data, media_type=block.mime_type, headers=headers)
-    raise NotFoundError("the run has no samples to show yet")
+    parts = {name: part(f"parts/{name}.html", found) for name, found in values["parts"].items()}
+    return page("run.html", {**_frame(request, context), **values, "parts": parts})
 
 
 async def watches(request: Request, context: ToolContext) -> Response:
     """Answer with watches and alerts."""
-    values = await watching.watches(context)
-    return page("watches.html", {**_frame(request, context), **values})
-
-
-async def live_watches(_request: Request, context: ToolContext) -> Response:
-    """Answer with what changes on that page."""
-    return page("parts/watches.html", await watching.watches(context))
+    shown = part("parts/watches.html", await within(_wait(request), watching.watches(context)))
+    return page("watches.html", {**_frame(request, context), "shown": shown})
 
 
 async def compare(request: Request, context: ToolContext) -> Response:
     """Answer with runs side by side."""
-    values = await comparing.compare(context, request.query_params.getlist("run"))
+    ids, wait_s = comparing.asked(request.query_params.getlist("run")), _wait(request)
+    shown = None
+    if len(ids) > 1:
+        shown = part("parts/compared.html", await within(wait_s, comparing.compared(context, ids)))
+    found = await within(wait_s, comparing.choices(context))
+    jobs = part("parts/choices.html", None if found is None else {**found, "chosen": ids})
+    values = {"chosen": ids, "most": comparing.MOST, "shown": shown, "jobs": jobs}
     return page("compare.html", {**_frame(request, context), **values})
-
-
-async def compare_series(request: Request, context: ToolContext) -> Response:
-    """Answer with the curves of several runs, as JSON."""
-    found = await comparing.curves(context, request.query_params.getlist("run"))
-    return JSONResponse(found, headers=dict(HEADERS))
 
 
 async def datasets(request: Request, context: ToolContext) -> Response:
     """Answer with the list of datasets."""
-    return page("datasets.html", {**_frame(request, context), **await folders.datasets(context)})
+    shown = part("parts/datasets.html", await within(_wait(request), folders.datasets(context)))
+    return page("datasets.html", {**_frame(request, context), "shown": shown})
 
 
 async def dataset(request: Request, context: ToolContext) -> Response:
     """Answer with one dataset."""
-    values = await folders.dataset(context, request.path_params["name"])
+    name, chosen = request.path_params["name"], request.query_params.getlist("do")
+    plan = await within(_wait(request), folders.repair(context, name, chosen))
+    values = {**folders.dataset(name, chosen), "shown": part("parts/repair.html", plan)}
     return page("dataset.html", {**_frame(request, context), **values})
 
 
@@ -140,18 +91,20 @@ async def dataset_check(request: Request, context: ToolContext) -> Response:
     content = await context.read_resource(f"aitk://datasets/{name}/page.html")
     headers = {
         **HEADERS,
-        # It may stand in a page of ours; nothing runs in it.
+        # It may stand in a page of ours, which asks how high it is; nothing runs in it.
         "Content-Security-Policy": "default-src 'none'; img-src data:; style-src 'unsafe-inline'; "
-        "frame-ancestors 'self'; sandbox",
+        "frame-ancestors 'self'; sandbox allow-same-origin",
     }
     body = content.data if content.data is not None else (content.text or "").encode()
     return Response(body, media_type=content.mime_type, headers=headers)
 
 
 async def plugins(request: Request, context: ToolContext) -> Response:
-    """Answer with the backend, and what is offered here."""
-    status = await ask(context, "get-training-status")
-    values = {"status": status.data, "problem": status.problem, "installed": context.installed()}
+    """Answer with what `aitk doctor` says: the backend, what is installed, what is set."""
+    shown = None
+    if _wait(request) is None:
+        shown = part("parts/backend.html", await training.backend(context))
+    values = {"shown": shown, "installed": context.installed()}
     return page("plugins.html", {**_frame(request, context), **values})
 
 
@@ -167,4 +120,9 @@ def _wait(request: Request) -> float | None:
 
 
 def _frame(request: Request, context: ToolContext) -> dict[str, Any]:
-    return {"path": request.url.path, "read_only": context.read_only}
+    whole = request.url.include_query_params(whole="yes")
+    return {
+        "path": request.url.path,
+        "read_only": context.read_only,
+        "whole": f"{whole.path}?{whole.query}",
+    }
