@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import re
 from pathlib import Path
@@ -14,8 +13,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from markdown import markdown as rendered
 
-from aitk_core.application import Application
-from aitk_core.context import Session
 from aitk_core.errors import (
     AitkError,
     ConflictError,
@@ -24,16 +21,13 @@ from aitk_core.errors import (
     NotFoundError,
     PathOutsideRootsError,
 )
-from aitk_core.settings import SettingsSource
-from aitk_core.testing.recorded import recorded_backend, recorded_runs
+from aitk_core.testing.recorded import recorded_runs
 from aitk_export.reporting.markdown import escaped
 from aitk_export.reporting.writing import write_report
 from support.html import Page
+from support.reports import exported
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from aitk_core.proving.recorded import Recording
     from aitk_core.registry import Registry
 
 RUNS: Final = recorded_runs()
@@ -41,25 +35,6 @@ HOSTILE: Final = (
     '</pre><script>alert(1)</script><img src="https://evil.example/x" onerror="alert(2)">'
     " [click](javascript:alert(3)) https://evil.example www.evil.example a@evil.example | x"
 )
-
-
-def exported(
-    home: Path, runs: Iterable[Recording], *, outputs: Path | None = None, **arguments: Any
-) -> dict[str, Any]:
-    async def work() -> dict[str, Any]:
-        environment = {"AITK_HOME": str(home)}
-        if outputs is not None:
-            environment["AITK_OUTPUTS_DIR"] = str(outputs)
-        source = SettingsSource(environment=environment)
-        application = Application(source=source, backend=recorded_backend(runs))
-        async with application:
-            session = Session(request_id="t", policy=application.policy)
-            answer = await application.dispatcher.call(
-                "export-observability-report", arguments, session
-            )
-            return dict(answer.data or {})
-
-    return asyncio.run(work())
 
 
 @pytest.fixture(scope="module")
