@@ -115,6 +115,27 @@ def test_trigger_words_come_from_the_metadata_and_are_not_guessed(house: House) 
     assert second["frequent_tags"] == ["ohwx", "sitting"]
 
 
+def test_a_trigger_word_that_the_file_beside_a_model_names_is_shown(house: House) -> None:
+    for name, said in (
+        ("ours", {"trigger_word": "lntrn"}),
+        ("card", {"activation text": " ohwx cat "}),
+        ("odd", ["lntrn"]),
+        ("none", {"trigger_word": 7}),
+    ):
+        house.put(f"loras/{name}.safetensors").with_suffix(".json").write_text(json.dumps(said))
+    (house.folder / "secret.json").write_text('{"trigger_word": "s3cr3t"}')
+    linked = house.put("loras/linked.safetensors").with_suffix(".json")
+    linked.symlink_to(house.folder / "secret.json")
+    found = {each["name"]: each["trigger_words"] for each in house.page()["models"]}
+    assert found == {
+        "ours.safetensors": ["lntrn"],
+        "card.safetensors": ["ohwx cat"],
+        "odd.safetensors": [],
+        "none.safetensors": [],
+        "linked.safetensors": [],
+    }
+
+
 def test_the_query_is_a_part_of_name_or_path_in_any_case(house: House) -> None:
     for path in ("loras/Cats/a.safetensors", "loras/b.safetensors", "vae/cat.safetensors"):
         house.put(path)

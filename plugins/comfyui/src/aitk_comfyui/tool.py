@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from aitk_comfyui.arguments import ListComfyuiModels
     from aitk_comfyui.folders.places import Places
     from aitk_comfyui.listing.collect import Entry
+    from aitk_comfyui.listing.records import ComfyLine
     from aitk_comfyui.remote import Seen
     from aitk_core.protocols import ToolContext
     from aitk_core.weights.index import Indexed
@@ -57,11 +58,15 @@ async def list_comfyui_models(arguments: ListComfyuiModels, context: ToolContext
         if left:
             notes.append(f"{left} models were not hashed in this call's time; ask again.")
     end = start + len(chosen)
-    page = ComfyPage(
-        models=tuple(
+
+    def lines() -> tuple[ComfyLine, ...]:
+        return tuple(
             line_of(entry, None if entry.file is None else known.get(entry.file.path), seen)
             for entry in chosen
-        ),
+        )
+
+    page = ComfyPage(
+        models=await context.run(lines),
         total=len(wanted),
         returned=len(chosen),
         next_cursor=str(end) if chosen and end < len(wanted) else None,

@@ -7,19 +7,21 @@ from typing import TYPE_CHECKING, Final
 
 from aitk_comfyui.folders.known import FITS
 from aitk_comfyui.listing.records import ComfyLine
+from aitk_core.weights.beside import metadata_beside, trigger_of
 
 if TYPE_CHECKING:
     from aitk_comfyui.listing.collect import Entry
     from aitk_comfyui.remote import Seen
     from aitk_core.weights.facts import FileFacts
-    from aitk_core.weights.index import Indexed
+    from aitk_core.weights.index import Indexed, SeenFile
+    from aitk_core.weights.training import TrainingFacts
 
 _ODD: Final = re.compile(r"[^a-z0-9]+")
 _ARTICLES: Final = {"ip_adapter": "an IP-Adapter", "upscaler": "an upscaler"}
 
 
 def line_of(entry: Entry, indexed: Indexed | None, seen: Seen | None) -> ComfyLine:
-    """Return what is said of a file."""
+    """Return what is said of a file, in it and beside it; blocking."""
     facts = None if indexed is None else indexed.facts
     file = entry.file
     training = None if facts is None else facts.training
@@ -40,7 +42,7 @@ def line_of(entry: Entry, indexed: Indexed | None, seen: Seen | None) -> ComfyLi
         rank=None if facts is None else facts.rank,
         parameters=None if facts is None else facts.parameters,
         dtypes={} if facts is None else facts.dtypes,
-        trigger_words=() if training is None else training.trigger_words,
+        trigger_words=_words(file, training),
         frequent_tags=() if training is None else training.frequent_tags,
         said=None if facts is None else facts.said,
         agrees=None if facts is None else facts.agrees,
@@ -49,6 +51,14 @@ def line_of(entry: Entry, indexed: Indexed | None, seen: Seen | None) -> ComfyLi
         sha256=None if indexed is None else indexed.sha256,
         problem=None if facts is None else facts.error,
     )
+
+
+def _words(file: SeenFile | None, training: TrainingFacts | None) -> tuple[str, ...]:
+    if training is not None and training.trigger_words:
+        return training.trigger_words
+    beside = None if file is None else metadata_beside(file.path)
+    word = None if beside is None else trigger_of(beside[0])
+    return () if word is None else (word,)
 
 
 def fits_base(facts: FileFacts, base: str) -> bool:

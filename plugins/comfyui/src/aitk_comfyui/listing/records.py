@@ -37,7 +37,7 @@ class ComfyLine:
     parameters: int | None
     dtypes: dict[str, int]
     trigger_words: tuple[str, ...]
-    """Named as such in the metadata; untrusted."""
+    """Named as such in its metadata, or in the file beside it; untrusted."""
     frequent_tags: tuple[str, ...]
     """Of the captions it was trained on; untrusted."""
     said: str | None

@@ -18,8 +18,9 @@ def summarize(answer: Exported) -> str:
         lines += ["Nothing was exported.", f"Checkpoint: {choice.reason}."]
         return "\n".join([*lines, *answer.notes])
     lines.append(f"Format: {answer.format}")
-    step = "" if choice.step is None else f" of step {choice.step}"
-    lines.append(f"Checkpoint: {choice.asked}{step}; {choice.reason}.")
+    step = "a step nobody knows" if choice.step is None else f"step {choice.step}"
+    asked = "" if choice.asked in ("default", "step") else f"{choice.asked}, "
+    lines.append(f"Checkpoint: {asked}{step}; {choice.reason}.")
     if len(choice.as_good) > 1:
         others = [str(step) for step in choice.as_good if step != choice.step]
         lines.append(f"As good by validation loss: {', '.join(others)}.")

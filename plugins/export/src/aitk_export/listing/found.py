@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from attrs import field, frozen
 
 from aitk_core.errors import AitkError, NotFoundError
 from aitk_core.evidence.checkpoints import artifact_of, artifacts_of
+from aitk_core.weights.beside import metadata_beside, text_of, trigger_of
 from aitk_core.weights.index import SeenFile, look_up
 from aitk_core.weights.walk import walk_weights
 from aitk_export.exporting.about import named_by
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 _JOBS: Final = 200
 """Ours: jobs whose files are asked for, the newest; one request each."""
 _AT_ONCE: Final = 4
-_SIDECAR_BYTES: Final = 2_000_000
 
 
 @frozen(kw_only=True)
@@ -122,7 +121,7 @@ def _line(
     relative = seen.path.relative_to(folder)
     facts = None if indexed is None else indexed.facts
     training = None if facts is None else facts.training
-    beside = _sidecar(seen.path)
+    beside, _ = metadata_beside(seen.path) or ({}, "")
     run = beside.get("run") if isinstance(beside.get("run"), dict) else None
     name = str(run.get("name")) if run and run.get("name") else None
     if name is None and root == OUTPUTS and len(relative.parts) > 1:
@@ -143,10 +142,10 @@ def _line(
         epoch=None if training is None else training.epoch,
         size_bytes=seen.size_bytes,
         modified=seen.modified,
-        base_model=_text(beside.get("base_model"))
+        base_model=text_of(beside, "base_model")
         or model
         or (None if training is None else training.base_model),
-        trigger_word=_text(beside.get("trigger_word")) or trigger or (words[0] if words else None),
+        trigger_word=trigger_of(beside) or trigger or (words[0] if words else None),
         rank=None if facts is None else facts.rank,
         parameters=None if facts is None else facts.parameters,
         dtypes={} if facts is None else facts.dtypes,
@@ -177,18 +176,3 @@ def _of_job(job: JobRow, artifact: Artifact) -> ModelLine:
         sha256=None,
         problem=None,
     )
-
-
-def _sidecar(path: Path) -> dict[str, Any]:
-    beside = path.with_suffix(".json")
-    try:
-        if beside.stat().st_size > _SIDECAR_BYTES:
-            return {}
-        found = json.loads(beside.read_bytes())
-    except (OSError, ValueError, RecursionError):
-        return {}
-    return found if isinstance(found, dict) else {}
-
-
-def _text(value: Any) -> str | None:
-    return value[:200] if isinstance(value, str) and value else None

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from aitk_core.errors import InvalidArgumentsError, ToolFailedError
 from aitk_core.records.results import ToolResult
+from aitk_core.wording import counted
 from aitk_export.places.references import OUTPUTS
 from aitk_export.reporting.document import document, encoded
 from aitk_export.reporting.gathered import gather
@@ -89,7 +90,7 @@ async def export_observability_report(
     lines = [
         (
             f"{gathered.job_name or gathered.job_id}: {data['overall_health']}, "
-            f"{data['alert_count']} alerts."
+            f"{counted(data['alert_count'], 'alert')}."
         ),
         f"Page for a browser: {data['html_report_path']}",
         f"Markdown: {data['markdown_report_path']}",
