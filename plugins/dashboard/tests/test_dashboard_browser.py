@@ -176,8 +176,9 @@ def test_a_page_follows_its_run_and_shows_other_peoples_text_as_text(
 ) -> None:
     with opened(browser) as (page, faults, _):
         page.goto(f"{site.address}/dashboard/runs/{site.jobs[HOSTILE]}")
-        assert page.inner_text("h1") == HOSTILE
         page.wait_for_selector("#step")
+        assert page.inner_text("h1") == HOSTILE
+        assert page.title().startswith(HOSTILE)
         page.wait_for_selector("#chart[data-drawn]", timeout=30_000)
         points = "() => Number(document.querySelector('#chart').dataset.drawn)"
         before = page.inner_text("#step"), page.evaluate(points)
@@ -244,6 +245,22 @@ def test_keys_alone_lead_to_a_run(site: Site, browser: Browser) -> None:
                 break
         page.keyboard.press("Enter")
         page.wait_for_url(re.compile("/dashboard/runs/"))
+
+
+def test_keys_stay_where_they_are_while_a_page_is_renewed(site: Site, browser: Browser) -> None:
+    with opened(browser) as (page, faults, _):
+        page.goto(f"{site.address}/dashboard")
+        link = page.locator(f"tr a[href$='{site.jobs[HOSTILE]}']")
+        link.focus(timeout=30_000)
+        before = link.locator("xpath=ancestor::tr").inner_text()
+        page.wait_for_function(
+            "([job, before]) => document.querySelector(`tr:has(a[href$='${job}'])`).innerText"
+            " !== before",
+            arg=[site.jobs[HOSTILE], before],
+            timeout=15_000,
+        )
+        assert page.evaluate("document.activeElement.href").endswith(site.jobs[HOSTILE])
+        assert faults == []
 
 
 def confirm(page: Page, verb: str) -> None:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from typing import TYPE_CHECKING, Final
+from urllib.parse import quote
 
+import numpy as np
 import pytest
 from attrs import evolve
+from PIL import Image
 
 from aitk_core.application import Application
 from aitk_core.frontends.http.app import build_app
@@ -138,6 +141,28 @@ def test_a_dataset_that_is_none_says_so(tmp_path: Path) -> None:
         assert (await client.get("/dashboard/datasets/none/check")).status_code in (400, 404)
         out = await client.get("/dashboard/datasets/..%2f..%2fetc/check")
         assert out.status_code in (400, 403, 404)
+
+    with_client(tmp_path, work, settings={"AITK_DATASETS_DIR": str(tmp_path / "sets")})
+
+
+def test_hostile_names_of_datasets_and_captions_are_shown_as_text(tmp_path: Path) -> None:
+    name = "cats <img src=x onerror=alert(1)>"
+    folder = tmp_path / "sets" / name
+    folder.mkdir(parents=True)
+    for number in range(2):
+        pixels = np.full((64, 64, 3), 40 + 90 * number, dtype=np.uint8)
+        Image.fromarray(pixels).save(folder / f"<b onclick=alert(2)>{number}.png")
+        (folder / f"<b onclick=alert(2)>{number}.txt").write_text(HOSTILE, "utf-8")
+    place = f"/dashboard/datasets/{quote(name)}"
+
+    async def work(client: httpx.AsyncClient) -> None:
+        for path in ("/dashboard/datasets", place, f"{place}/check"):
+            answer = await client.get(f"{path}?whole=yes")
+            page = Page(answer.text)
+            assert answer.status_code == 200
+            assert "<img src=x onerror=alert(1)>" in page.text
+            assert not [each for each, _ in page.attributes if each.startswith("on")]
+            assert {each.get("src", "")[-12:] for each in page.all("script")} <= {"dashboard.js"}
 
     with_client(tmp_path, work, settings={"AITK_DATASETS_DIR": str(tmp_path / "sets")})
 

@@ -62,7 +62,7 @@ async def whole(context: ToolContext, job_id: str, *, wait_s: float | None) -> d
 
 
 async def state(context: ToolContext, job_id: str) -> dict[str, Any]:
-    """Return how the run is, and what can be done with it.
+    """Return how the run is called, how it is, and what can be done with it.
 
     Raises:
         JobNotFoundError: There is no such job.

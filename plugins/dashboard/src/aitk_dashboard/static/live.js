@@ -24,9 +24,7 @@ function keepUpToDate(part) {
         const text = await answer.text();
         if (!answer.ok) throw new Error(answer.statusText);
         say("");
-        // What somebody types in, points at or has opened stays as it is.
-        const active = part.contains(document.activeElement) && document.activeElement.matches("input, button, a, pre, summary");
-        if (text !== shown && !active) {
+        if (text !== shown && !isUsed(part)) {
           shown = text;
           put(part, text);
         }
@@ -40,7 +38,20 @@ function keepUpToDate(part) {
   else if (every) setTimeout(refresh, every);
 }
 
+// What somebody types in, scrolls by keys or has marked stays as it is.
+function isUsed(part) {
+  const marked = getSelection();
+  if (marked && !marked.isCollapsed && part.contains(marked.anchorNode)) return true;
+  return part.contains(document.activeElement) && document.activeElement.matches("input, pre");
+}
+
+function keyOf(element) {
+  const values = element.form ? String(new URLSearchParams(new FormData(element.form))) : "";
+  return [element.tagName, element.href ?? "", values, element.textContent].join(" ");
+}
+
 function put(part, text) {
+  const focused = part.contains(document.activeElement) ? keyOf(document.activeElement) : null;
   const log = part.querySelector("pre[data-follow]");
   const atEnd = !log || log.scrollTop + log.clientHeight >= log.scrollHeight - 4;
   const opened = [...part.querySelectorAll("details")].map((each) => each.open);
@@ -48,6 +59,13 @@ function put(part, text) {
   part.querySelectorAll("details").forEach((each, place) => { each.open = Boolean(opened[place]); });
   const now = part.querySelector("pre[data-follow]");
   if (now && atEnd) now.scrollTop = now.scrollHeight;
+  // Keys lead on from where they were.
+  if (focused !== null) {
+    [...part.querySelectorAll("a, button, summary")].find((each) => keyOf(each) === focused)?.focus({ preventScroll: true });
+  }
+  // The name of a run may have come after its page.
+  const heading = part.querySelector("h1");
+  if (heading) document.title = `${heading.textContent} \u00b7 AI ToolKit MCP`;
   part.dispatchEvent(new CustomEvent("renewed", { bubbles: true }));
 }
 
