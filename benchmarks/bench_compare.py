@@ -13,10 +13,11 @@ import asyncio
 import json
 import multiprocessing
 import resource
-import socket
 import sys
 import time
 from typing import TYPE_CHECKING, Any
+
+from aitk_core.frontends.http.listening import listen_on
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
@@ -84,7 +85,7 @@ def serve(runs: int, steps: int, told: Connection) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         await send({"type": "http.response.body", "body": body})
 
-    listener = socket.create_server(("127.0.0.1", 0))
+    listener = listen_on("127.0.0.1", 0)
     told.send(f"http://127.0.0.1:{listener.getsockname()[1]}")
     config = uvicorn.Config(app, log_level="warning", access_log=False, lifespan="off", ws="none")
     uvicorn.Server(config).run(sockets=[listener])

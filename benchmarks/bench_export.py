@@ -30,6 +30,7 @@ from attrs import evolve
 from aitk_core.application import Application
 from aitk_core.context import Session
 from aitk_core.frontends.http.app import build_app
+from aitk_core.frontends.http.listening import listen_on
 from aitk_core.settings import SettingsSource
 from aitk_core.testing.recorded import recorded_backend, recorded_runs
 
@@ -100,13 +101,11 @@ async def export(folder: Path, model: Path) -> float:
 
 async def download(folder: Path, model: Path) -> float:
     """Return the seconds of a download over a socket of this process."""
-    import socket
-
     import uvicorn
 
     app, expected = application(folder, model), model.stat().st_size  # noqa: ASYNC240 - once
     asgi = build_app(app, app.http_settings(), with_mcp=False)
-    listener = socket.create_server(("127.0.0.1", 0))
+    listener = listen_on("127.0.0.1", 0)
     server = uvicorn.Server(uvicorn.Config(asgi, log_level="critical", ws="none"))
     task = asyncio.create_task(server.serve(sockets=[listener]))
     address = f"http://127.0.0.1:{listener.getsockname()[1]}"

@@ -14,11 +14,12 @@ import asyncio
 import json
 import multiprocessing
 import resource
-import socket
 import sys
 import time
 import tracemalloc
 from typing import TYPE_CHECKING, Any
+
+from aitk_core.frontends.http.listening import listen_on
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -112,7 +113,7 @@ def serve(lines: int, told: Connection) -> None:
     import uvicorn
 
     app = app_of(lines)
-    listener = socket.create_server(("127.0.0.1", 0))
+    listener = listen_on("127.0.0.1", 0)
     told.send(f"http://127.0.0.1:{listener.getsockname()[1]}")
     config = uvicorn.Config(app, log_level="warning", access_log=False, lifespan="off", ws="none")
     uvicorn.Server(config).run(sockets=[listener])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 import sys
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
@@ -13,6 +12,7 @@ import mcp
 import pytest
 import uvicorn
 
+from aitk_core.frontends.http.listening import listen_on
 from aitk_core.testing.recorded import recorded_app, recorded_runs
 from support.servers import environment, serving
 
@@ -29,7 +29,7 @@ pytestmark = pytest.mark.timeout(300)
 @asynccontextmanager
 async def backend() -> AsyncIterator[str]:
     """Serve the recordings on a socket of this machine."""
-    listener = socket.create_server(("127.0.0.1", 0))
+    listener = listen_on("127.0.0.1", 0)
     config = uvicorn.Config(
         recorded_app(RUNS.values()), log_level="error", lifespan="off", ws="none"
     )

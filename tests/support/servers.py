@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
+from aitk_core.frontends.http.listening import listen_on
+
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
@@ -58,7 +60,7 @@ async def served(app: Any) -> AsyncIterator[str]:
     """Serve an ASGI application on a free port of this process, and give its address."""
     import uvicorn
 
-    listener = socket.create_server(("127.0.0.1", 0))
+    listener = listen_on("127.0.0.1", 0)
     config = uvicorn.Config(app, log_level="critical", ws="none", lifespan="off")
     server = uvicorn.Server(config)
     task = asyncio.create_task(server.serve(sockets=[listener]))

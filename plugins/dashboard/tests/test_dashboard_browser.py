@@ -266,7 +266,8 @@ def test_keys_stay_where_they_are_while_a_page_is_renewed(site: Site, browser: B
 def confirm(page: Page, verb: str) -> None:
     """Press a button, and say yes."""
     page.get_by_role("button", name=verb).first.click(timeout=30_000)
-    page.get_by_role("dialog").get_by_role("button", name=re.compile(f"^{verb}")).click()
+    with page.expect_navigation(timeout=60_000):
+        page.get_by_role("dialog").get_by_role("button", name=re.compile(f"^{verb}")).click()
 
 
 def test_a_change_is_asked_back_and_then_done(site: Site, browser: Browser) -> None:
@@ -279,7 +280,6 @@ def test_a_change_is_asked_back_and_then_done(site: Site, browser: Browser) -> N
         dialog.get_by_role("button", name="Go back").click()
         assert page.locator("dialog").count() == 0
         confirm(page, "Watch the run")
-        page.wait_for_url(re.compile("/dashboard/runs/"))
         page.goto(f"{site.address}/dashboard/watches")
         page.wait_for_selector("table a")
         assert HOSTILE in page.inner_text("table")

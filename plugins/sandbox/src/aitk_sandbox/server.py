@@ -6,7 +6,6 @@ import argparse
 import asyncio
 import logging
 import signal
-import socket
 import sqlite3
 import sys
 from contextlib import asynccontextmanager, suppress
@@ -17,9 +16,11 @@ import attrs
 import uvicorn
 
 from aitk_core.errors import InvalidSettingError
+from aitk_core.frontends.http.listening import listen_on
 from aitk_sandbox.app import create_app, open_backend
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import AsyncIterator, Sequence
 
     from aitk_sandbox.web import Backend
@@ -122,7 +123,7 @@ async def _serve(data_dir: Path, port: int, token: str | None) -> None:
 
 def _listen(port: int) -> socket.socket:
     try:
-        return socket.create_server((HOST, port))
+        return listen_on(HOST, port)
     except (OSError, OverflowError) as error:
         raise InvalidSettingError(
             f"cannot listen on port {port!r}: {error}",

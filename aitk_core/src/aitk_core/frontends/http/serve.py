@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
-import socket
 import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
@@ -14,9 +12,11 @@ from typing_extensions import override
 
 from aitk_core.errors import InvalidSettingError
 from aitk_core.frontends.http.app import build_app
+from aitk_core.frontends.http.listening import listen_on
 from aitk_core.frontends.http.sources import is_loopback
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Callable, Iterator
     from types import FrameType
 
@@ -29,10 +29,6 @@ logger = logging.getLogger(__name__)
 
 _GRACE_S: Final = 3
 """Calls under way have this long when the server ends; our own."""
-
-_BACKLOG: Final = 2048
-"""Connections that may wait to be accepted; uvicorn's own default."""
-
 
 _SWITCH_S: Final = 0.0005
 """Python lets a computing thread keep the interpreter for 5 ms whenever the event loop has
@@ -71,18 +67,9 @@ def listen(settings: HttpSettings) -> socket.socket:
     Raises:
         InvalidSettingError: The address cannot be used.
     """
-    host = settings.host.strip("[]")
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    # Asyncio switches Nagle's algorithm off where it sees that the protocol is TCP; with it,
-    # a short answer waits 40 ms for the client's delayed acknowledgement.
-    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
-        if os.name == "posix":  # elsewhere it would let two servers share the port
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind((host, settings.port))
-        listener.listen(_BACKLOG)
+        listener = listen_on(settings.host.strip("[]"), settings.port)
     except (OSError, OverflowError) as error:
-        listener.close()
         reason = getattr(error, "strerror", None) or str(error)
         raise InvalidSettingError(
             f"cannot listen on {settings.host!r} port {settings.port}: {reason}",
