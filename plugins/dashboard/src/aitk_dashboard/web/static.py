@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import mimetypes
-from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING, Final
 
@@ -19,6 +18,7 @@ if TYPE_CHECKING:
 
 _OWN: Final = ("dashboard.css", "dashboard.js", "live.js", "asking.js", "curves.js", "viewer.js")
 _PLOTLY: Final = "plotly.min.js"
+_KEPT: Final[dict[str, tuple[bytes, str]]] = {}
 
 
 async def serve(request: Request, context: ToolContext) -> Response:
@@ -30,7 +30,11 @@ async def serve(request: Request, context: ToolContext) -> Response:
     name = request.path_params["name"]
     if name not in (*_OWN, _PLOTLY):
         raise ResourceNotFoundError("there is no such file")
-    data, etag = await context.run(_content, name)
+    # What was read once is at hand: the first picture of a page waits for its style, and must not
+    # wait for workers that are busy with something long.
+    if name not in _KEPT:
+        _KEPT[name] = await context.run(_content, name)
+    data, etag = _KEPT[name]
     headers = {
         "ETag": etag,
         "Cache-Control": "public, max-age=300",
@@ -41,7 +45,6 @@ async def serve(request: Request, context: ToolContext) -> Response:
     return Response(data, media_type=mimetypes.guess_type(name)[0], headers=headers)
 
 
-@cache
 def _content(name: str) -> tuple[bytes, str]:
     where = ("plotly", "package_data") if name == _PLOTLY else ("aitk_dashboard", "static")
     folder = files(where[0]) / where[1]
