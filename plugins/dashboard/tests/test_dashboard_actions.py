@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING, Final
+from urllib.parse import quote
 
 import numpy as np
 import pytest
@@ -161,6 +162,18 @@ def test_switches_are_those_of_the_form_and_no_others() -> None:
     assert "force" not in repair
     on = {name for name, value in repair.items() if value is True}
     assert on == {"apply", "near_duplicates", "apply_rotation"}
+
+
+def test_what_a_form_sends_is_the_name_as_it_is_however_odd(tmp_path: Path) -> None:
+    name = 'my  "cats" ' + "x" * 220
+    folder = tmp_path / "sets" / name
+    folder.mkdir(parents=True)
+    pixels = np.random.default_rng(1).integers(0, 255, (96, 96, 3), dtype=np.uint8)
+    for each in ("a.png", "b.png"):
+        Image.fromarray(pixels).save(folder / each)
+    path = f"/dashboard/datasets/{quote(name)}?whole=yes"
+    page = Page(fetched(tmp_path, path, AITK_DATASETS_DIR=str(tmp_path / "sets")).text)
+    assert page.form("repair")["subject"] == name
 
 
 def test_a_repair_is_planned_as_the_form_asks(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 REPAIRS: Final[Mapping[str, str]] = {
     "quarantine_corrupt": "broken pictures out",
     "quarantine_duplicates": "equal copies out, but one",
-    "near_duplicates": "near copies out, but one",
+    "near_duplicates": "with equal copies, near ones as well",
     "apply_rotation": "turn what is marked as turned",
     "convert_formats": "16 bits, CMYK and palettes to RGB",
     "fill_missing_captions": "write captions that are missing",
