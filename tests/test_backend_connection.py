@@ -245,6 +245,31 @@ def test_a_cancelled_call_is_given_up_at_once_and_the_backend_is_not_asked_again
     over_loopback(silent_once, use, timeout_s=30.0)
 
 
+def test_closing_ends_what_is_under_way_and_leaves_no_connection() -> None:
+    asked = asyncio.Event()
+    ended = asyncio.Event()
+
+    async def silent(_head: bytes, _writer: asyncio.StreamWriter) -> bool:
+        asked.set()
+        await asyncio.sleep(30)
+        return False
+
+    async def run() -> None:
+        async with loopback(silent) as (url, _):
+            backend = AiToolkitBackend(url, backoff_s=(), timeout_s=20.0)
+            call = asyncio.ensure_future(backend.jobs())
+            call.add_done_callback(lambda _: ended.set())
+            await asked.wait()
+            await backend.aclose()
+            async with asyncio.timeout(5):
+                await ended.wait()
+            assert call.exception() is not None
+            with pytest.raises(RuntimeError, match="closed"):
+                await backend.jobs()
+
+    asyncio.run(run())
+
+
 def test_a_deadline_of_the_caller_is_not_taken_for_ours() -> None:
     async def serve(_head: bytes, _writer: asyncio.StreamWriter) -> bool:
         await asyncio.Event().wait()

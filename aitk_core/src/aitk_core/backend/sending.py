@@ -31,6 +31,8 @@ class Sender:
         self._make = make
         self._turns = asyncio.Semaphore(at_once)
         self._idle: list[httpx.AsyncClient] = []
+        self._open: set[httpx.AsyncClient] = set()
+        """Those that are idle, and those in use."""
         self._closing: set[asyncio.Task[None]] = set()
 
     @asynccontextmanager
@@ -43,26 +45,33 @@ class Sender:
         async with self._turns:
             # The newest, so that calls one after the other share a connection.
             client = self._idle.pop() if self._idle else self._make()
+            self._open.add(client)
             try:
                 async with client.stream(method, url, **more) as response:
                     yield response
             except Exception:
-                self._idle.append(client)
+                self._keep(client)
                 raise
             except BaseException:
                 self._leave(client)
                 raise
+            self._keep(client)
+
+    def _keep(self, client: httpx.AsyncClient) -> None:
+        # Not where everything was closed meanwhile.
+        if client in self._open:
             self._idle.append(client)
 
     def _leave(self, client: httpx.AsyncClient) -> None:
         # Apart from the call: one that is cancelled again must not leave it half closed.
+        self._open.discard(client)
         closing = asyncio.ensure_future(client.aclose())
         self._closing.add(closing)
         closing.add_done_callback(self._closing.discard)
 
     async def aclose(self) -> None:
-        """Close connections; harmless to repeat."""
-        idle, self._idle = self._idle, []
-        for client in idle:
+        """Close connections, those of requests under way as well; harmless to repeat."""
+        self._idle.clear()
+        for client in tuple(self._open):
             self._leave(client)
         await asyncio.gather(*self._closing)
