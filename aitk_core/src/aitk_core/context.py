@@ -7,7 +7,7 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from attrs import evolve, field, frozen
+from attrs import asdict, evolve, field, frozen
 
 from aitk_core.backend.protocol import Backend
 from aitk_core.errors import AitkError, MissingCapabilityError, NotFoundError
@@ -21,7 +21,7 @@ from aitk_core.records.results import (
     ResourceContent,
     ToolResult,
 )
-from aitk_core.registry import Registry
+from aitk_core.registry import Registry, problem_of_settings
 from aitk_core.services.analysis import run_analyzers
 from aitk_core.services.bands import find_policy
 from aitk_core.services.executor import WorkerPool
@@ -225,36 +225,17 @@ class CallContext:
         """Return what this server consists of, and what is set; see the protocol."""
         registry = self.services.registry
         changed: list[JsonObject] = []
-        faults: list[JsonObject] = []
+        problems = [*registry.problems, *self.services.failures.problems]
         for section, record in registry.sections().items():
             try:
                 changed += changed_settings(section, self.services.settings_of(record))
             except AitkError as error:
-                faults.append(
-                    {
-                        "plugin": section,
-                        "distribution": "",
-                        "stage": "settings",
-                        "severity": "error",
-                        "reason": self.redacted(str(error)),
-                    }
-                )
+                problems.append(problem_of_settings(section, str(error)))
         return {
-            "plugins": [
-                {"name": each.name, "distribution": each.distribution, "version": each.version}
-                for each in registry.plugins
-            ],
+            "plugins": [asdict(each) for each in registry.plugins],
             "problems": [
-                {
-                    "plugin": each.plugin,
-                    "distribution": each.distribution,
-                    "stage": each.stage,
-                    "severity": each.severity,
-                    "reason": self.redacted(each.reason),
-                }
-                for each in registry.problems + self.services.failures.problems
-            ]
-            + faults,
+                {**asdict(each), "reason": self.redacted(each.reason)} for each in problems
+            ],
             "settings": changed,
             "tools": [name for name in registry.tools if self.offers(name)],
         }

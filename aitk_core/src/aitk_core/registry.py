@@ -50,10 +50,15 @@ class PluginProblem:
     plugin: str
     distribution: str
     stage: str
-    """`load`, `version`, `register`, a hook's name, or `check`."""
+    """`load`, `version`, `register`, a hook's name, `check`, or `settings`."""
     reason: str
     severity: str = "error"
     """`error`: left out. `warning`: kept, but some clients will not take it."""
+
+
+def problem_of_settings(section: str, reason: str) -> PluginProblem:
+    """Return what is wrong with settings, told beside what is wrong with plugins."""
+    return PluginProblem(plugin=section, distribution="", stage="settings", reason=reason)
 
 
 @frozen(kw_only=True)

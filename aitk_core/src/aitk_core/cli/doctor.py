@@ -5,8 +5,11 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
+from attrs import asdict
+
 from aitk_core import __version__
 from aitk_core.errors import AitkError
+from aitk_core.registry import problem_of_settings
 from aitk_core.services.executor import WorkerPool
 from aitk_core.services.failures import FailureLibrary
 from aitk_core.settings import ServerSettings, changed_settings, without_login
@@ -22,24 +25,12 @@ async def examine(application: Application) -> dict[str, Any]:
     A backend that is away is reported, and does not make the installation wrong.
     """
     registry = application.registry
-    problems = [
-        {
-            "plugin": problem.plugin,
-            "distribution": problem.distribution,
-            "stage": problem.stage,
-            "reason": problem.reason,
-            "severity": problem.severity,
-        }
-        for problem in registry.problems + await _catalogue_problems(application)
-    ]
+    problems = [*registry.problems, *await _catalogue_problems(application)]
     settings, faults = _settings(application)
     return {
-        "ok": not faults and all(problem["severity"] != "error" for problem in problems),
+        "ok": all(problem.severity != "error" for problem in problems + faults),
         "version": __version__,
-        "plugins": [
-            {"name": p.name, "distribution": p.distribution, "version": p.version}
-            for p in registry.plugins
-        ],
+        "plugins": [asdict(each) for each in registry.plugins],
         "disabled_plugins": list(registry.disabled),
         "counts": {
             "tools": len(registry.tools),
@@ -52,7 +43,7 @@ async def examine(application: Application) -> dict[str, Any]:
         },
         "backends": list(registry.backends),
         "commands": {name: owned.spec.summary for name, owned in registry.commands.items()},
-        "problems": problems + faults,
+        "problems": [asdict(each) for each in problems + faults],
         "settings": settings,
         "backend": await _backend(application),
     }
@@ -70,11 +61,11 @@ async def _catalogue_problems(application: Application) -> tuple[PluginProblem, 
     return library.problems
 
 
-def _settings(application: Application) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+def _settings(application: Application) -> tuple[list[dict[str, Any]], list[PluginProblem]]:
     sections = application.registry.sections()
     shown: list[dict[str, Any]] = []
     faults = [
-        _fault("settings", f"nobody declares {name!r} in the settings file")
+        problem_of_settings("settings", f"nobody declares {name!r} in the settings file")
         for name in application.source.unknown(sections)
     ]
     for section, record in sections.items():
@@ -85,20 +76,10 @@ def _settings(application: Application) -> tuple[list[dict[str, Any]], list[dict
                 else application.source.load(section, record)
             )
         except AitkError as error:
-            faults.append(_fault(section, str(error)))
+            faults.append(problem_of_settings(section, str(error)))
             continue
         shown += changed_settings(section, values)
     return shown, faults
-
-
-def _fault(where: str, reason: str) -> dict[str, Any]:
-    return {
-        "plugin": where,
-        "distribution": "",
-        "stage": "settings",
-        "reason": reason,
-        "severity": "error",
-    }
 
 
 async def _backend(application: Application) -> dict[str, Any]:
