@@ -228,7 +228,7 @@ def test_samples_are_looked_at_in_full_and_stepped_through_by_keys(
         page.wait_for_function(loaded)
         assert violations(page) == []
         page.keyboard.press("Escape")
-        assert page.locator("dialog").count() == 0
+        page.wait_for_selector("dialog", state="detached")
         assert page.evaluate("document.activeElement.dataset.view") == "0"
         assert faults == []
 
@@ -278,7 +278,7 @@ def test_a_change_is_asked_back_and_then_done(site: Site, browser: Browser) -> N
         assert HOSTILE in dialog.inner_text()
         assert "may stop it" in dialog.inner_text()
         dialog.get_by_role("button", name="Go back").click()
-        assert page.locator("dialog").count() == 0
+        page.wait_for_selector("dialog", state="detached")
         confirm(page, "Watch the run")
         page.goto(f"{site.address}/dashboard/watches")
         page.wait_for_selector("table a")
