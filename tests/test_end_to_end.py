@@ -167,7 +167,8 @@ def check(answers: Mapping[str, Any], registry: Registry, suffix: str) -> None:
     assert checked["summary"]["dataset_checked"] is True
     guarded = answers["run-training-with-guardrails"]
     assert guarded["status"] == "monitor_window_complete"
-    assert guarded["monitor"]["snapshots"][-1]["status"] == "running"
+    # A busy machine may take longer than the window to start its trainer.
+    assert guarded["monitor"]["snapshots"][-1]["status"] in ("queued", "running")
     assert [each["job_id"] for each in answers["list-watches"]["watches"]] == [guarded["job_id"]]
     assert answers["inspect-watch"]["guardrails"]["poll_interval_seconds"] == 2
     assert answers["end-watch"]["ended_as"] == "ended_by_request"
